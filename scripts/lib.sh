@@ -93,3 +93,18 @@ long() {
 	fi
 	say "$label: done in $((SECONDS - start)) s"
 }
+
+# version_flags prints the linker flags that stamp the version.
+version_flags() {
+	local version
+	version=$(git -C "$root" describe --tags --always --dirty 2>/dev/null) || version=unknown
+	echo "-X emberwing/firmware/app.version=$version"
+}
+
+# opencv_flags exports the compiler's flags for OpenCV and sets EMBERWING_TAGS.
+opencv_flags() {
+	set -a
+	# shellcheck source=scripts/cgo.env
+	. "$root/scripts/cgo.env"
+	set +a
+}
