@@ -1,0 +1,97 @@
+package ort
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"emberwing/infer"
+)
+
+// Error is a fault reported by ONNX Runtime. It prints as one line; %+v adds
+// the whole message and what the library logged meanwhile.
+type Error struct {
+	Op   string // what was being done
+	Line string // the gist of the message
+	Full string // the message as it came
+	Log  string // log lines of the library, may be empty
+	Err  error  // named error it stands for, nil if none
+}
+
+// Error prints the operation and the gist.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Op + ": " + e.Line
+	}
+	return e.Op + ": " + e.Err.Error() + ": " + e.Line
+}
+
+// Unwrap returns the named error, if the message is known to mean one.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Format implements fmt.Formatter: %+v prints everything.
+func (e *Error) Format(f fmt.State, verb rune) {
+	if verb == 'q' {
+		fmt.Fprintf(f, "%q", e.Error())
+		return
+	}
+	fmt.Fprint(f, e.Error())
+	if verb == 'v' && f.Flag('+') {
+		fmt.Fprintf(f, "\nmessage: %s", e.Full)
+		if e.Log != "" {
+			fmt.Fprintf(f, "\nlog:\n%s", e.Log)
+		}
+	}
+}
+
+// origin matches the C++ signature and source position that the library puts
+// before a message.
+var origin = regexp.MustCompile(`^\S*[^\n]*?/[\w./-]+\.(?:cc|h):\d+ .*?(?:\) |\] )`)
+
+// meanings maps parts of messages, in lower case, to named errors.
+var meanings = []struct {
+	part string
+	err  error
+}{
+	{"unsupported model ir version", infer.ErrModelVersion},
+	{"is under development and support for this is limited", infer.ErrModelVersion},
+	{"is not a registered function/op", infer.ErrModelVersion},
+	{"no op registered for", infer.ErrModelVersion},
+	{"protobuf parsing failed", infer.ErrModel},
+	{"invalid_protobuf", infer.ErrModel},
+	{"execution provider is not enabled in this build", infer.ErrProvider},
+	{"provider is not enabled in this build", infer.ErrProvider},
+	{"explicitly disabled fallback to the cpu ep", infer.ErrProvider},
+}
+
+// newError turns an error of the wrapper into an *Error. log is what the
+// library logged during the call.
+func newError(op string, err error, log string) *Error {
+	full := err.Error()
+	e := &Error{Op: op, Full: full, Log: log, Line: gist(full)}
+	lower := strings.ToLower(full)
+	for _, m := range meanings {
+		if strings.Contains(lower, m.part) {
+			e.Err = m.err
+			break
+		}
+	}
+	var known *infer.Error
+	if errors.As(err, &known) {
+		e.Err = err
+	}
+	return e
+}
+
+// gist returns the first line that says something, without source positions.
+func gist(msg string) string {
+	msg = strings.TrimPrefix(msg, "Error creating C session: ")
+	for line := range strings.Lines(msg) {
+		line = strings.TrimSpace(origin.ReplaceAllString(strings.TrimSpace(line), ""))
+		if line != "" {
+			return line
+		}
+	}
+	return "no message"
+}

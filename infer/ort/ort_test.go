@@ -1,0 +1,213 @@
+//go:build cgo && linux
+
+package ort
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"emberwing/infer"
+	"emberwing/infer/infertest"
+)
+
+// libraryVar names the library that a child process of TestLibraryVersions
+// tests.
+const libraryVar = "EMBERWING_TEST_ORT"
+
+// load loads the library for a test. It fails where the library has to be
+// there, and skips only on a machine that was never set up.
+func load(t testing.TB) *Runtime {
+	t.Helper()
+	rt, err := Load(os.Getenv(libraryVar))
+	if errors.Is(err, ErrNoLibrary) && os.Getenv("CI") == "" && !isSetUp() {
+		t.Skip("run scripts/setup")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := rt.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return rt
+}
+
+// isSetUp reports whether scripts/setup has made bin/lib.
+func isSetUp() bool {
+	_, err := os.Stat(filepath.Join("..", "..", "bin", "lib"))
+	return err == nil
+}
+
+func TestSessionKeepsTheContract(t *testing.T) {
+	rt, m := load(t), infertest.Tiny(t)
+	infertest.TestSession(t, func(o infer.Options) (infer.Session, error) { return rt.Open(m, o) })
+}
+
+func TestNoDifferenceToTheFake(t *testing.T) {
+	rt, m := load(t), infertest.Tiny(t)
+	fake, err := infertest.NewFake(&m.Manifest, infer.Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := rt.Open(m, infer.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	inputs := make([][]float32, 8)
+	for i := range inputs {
+		inputs[i] = make([]float32, len(s.Input(0)))
+		infertest.Fill(inputs[i], i)
+	}
+	infertest.NoDiff(t, s, fake, inputs, 1e-5)
+}
+
+// faulty returns the tiny model with its fp32 file replaced by bad/name, as if
+// the manifest had been written for it. It skips the checks of infer.Load.
+func faulty(t *testing.T, name string) *infer.Model {
+	t.Helper()
+	files := infertest.Files(t)
+	data := files["tiny/bad/"+name].Data
+	files["tiny/tiny-fp32.onnx"].Data = data
+	manifest := files["tiny/manifest.json"]
+	manifest.Data = infertest.Restamp(t, manifest.Data, infer.FP32, data)
+	m, err := infer.Load(files, "tiny/manifest.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestOpenNamesTheFaultOfAModel(t *testing.T) {
+	rt := load(t)
+	for name, want := range map[string]error{
+		"ir.onnx":       infer.ErrModelVersion,
+		"opset.onnx":    infer.ErrModelVersion,
+		"operator.onnx": infer.ErrModelVersion,
+	} {
+		s, err := rt.Open(faulty(t, name), infer.Options{})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: got %v, %v, want %v", name, s, err, want)
+			continue
+		}
+		var e *Error
+		if !errors.As(err, &e) || strings.Contains(e.Error(), "\n") || e.Full == "" {
+			t.Errorf("%s: want one line and the whole message, got %+v", name, e)
+		}
+		t.Logf("%s: %v", name, err)
+	}
+}
+
+func TestStrictModeNamesTheMissingLibraries(t *testing.T) {
+	rt, m := load(t), infertest.Tiny(t)
+	if rt.Available(infer.TensorRT) == nil {
+		t.Skip("TensorRT is installed here; its own job covers it")
+	}
+	gpu := []infer.Provider{infer.TensorRT, infer.CUDA, infer.CPU}
+	_, err := rt.Open(m, infer.Options{Providers: gpu, Strict: true})
+	if !errors.Is(err, infer.ErrProvider) {
+		t.Fatalf("got %v, want %v", err, infer.ErrProvider)
+	}
+	for _, part := range []string{"libonnxruntime_providers_tensorrt.so", "libnvinfer.so", "libcudart.so", "install"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not in %v", part, err)
+		}
+	}
+}
+
+func TestFallbackIsReported(t *testing.T) {
+	rt, m := load(t), infertest.Tiny(t)
+	if rt.Available(infer.CUDA) == nil {
+		t.Skip("CUDA is installed here; its own job covers it")
+	}
+	s, err := rt.Open(m, infer.Options{Precision: infer.INT8, Providers: []infer.Provider{infer.TensorRT, infer.CUDA, infer.CPU}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r := s.Report()
+	if r.RequestedProvider != infer.TensorRT || r.Provider != infer.CPU || r.Precision != infer.INT8 {
+		t.Errorf("report %+v", r)
+	}
+	for _, part := range []string{"libonnxruntime_providers_tensorrt.so", "libonnxruntime_providers_cuda.so"} {
+		if !strings.Contains(r.Fallback, part) {
+			t.Errorf("%q is not in fallback %q", part, r.Fallback)
+		}
+	}
+	if _, err := rt.Open(m, infer.Options{Providers: []infer.Provider{infer.CUDA}}); !errors.Is(err, infer.ErrProvider) {
+		t.Errorf("without cpu in the list: got %v, want %v", err, infer.ErrProvider)
+	}
+}
+
+func TestPolicyIsNotFallenBackFrom(t *testing.T) {
+	rt, m := load(t), infertest.Tiny(t)
+	nano := infer.Capability{Board: "jetson-nano", Fast: []infer.Precision{infer.FP32, infer.FP16}}
+	_, err := rt.Open(m, infer.Options{Precision: infer.INT8, Board: nano,
+		Providers: []infer.Provider{infer.TensorRT, infer.CPU}})
+	var refused *infer.PrecisionError
+	if !errors.As(err, &refused) || refused.Offered != infer.FP16 {
+		t.Errorf("got %v, want int8 refused and fp16 offered", err)
+	}
+	_, err = rt.Open(m, infer.Options{Precision: infer.FP16, Strict: true})
+	if !errors.Is(err, infer.ErrPrecision) {
+		t.Errorf("fp16 on cpu, strict: got %v, want %v", err, infer.ErrPrecision)
+	}
+}
+
+func TestOneLibraryInAProcess(t *testing.T) {
+	rt := load(t)
+	again, err := Load(rt.Path())
+	if err != nil || again != rt {
+		t.Fatalf("same library again: got %p, %v, want %p", again, err, rt)
+	}
+	other := filepath.Join(t.TempDir(), soname)
+	if err := os.WriteFile(other, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(other); !errors.Is(err, ErrLoaded) {
+		t.Errorf("another library: got %v, want %v", err, ErrLoaded)
+	}
+	s, err := rt.Open(infertest.Tiny(t), infer.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil { // one of two uses
+		t.Error(err)
+	}
+	if err := rt.Close(); !errors.Is(err, infer.ErrBusy) {
+		t.Errorf("Close with an open session: got %v, want %v", err, infer.ErrBusy)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRuntimeRestarts(t *testing.T) {
+	for range 3 {
+		rt := load(t)
+		s, err := rt.Open(infertest.Tiny(t), infer.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.Run(0), s.Close(), rt.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// newerCall calls a function that the library has since 1.14.
+func newerCall() error {
+	opts, err := onnx.NewSessionOptions()
+	if err != nil {
+		return err
+	}
+	defer opts.Destroy()
+	_, err = opts.HasSessionConfigEntry("session.no_such_key")
+	return err
+}

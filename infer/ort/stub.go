@@ -1,0 +1,29 @@
+//go:build !cgo || !linux
+
+package ort
+
+import "emberwing/infer"
+
+// Runtime is never made in this build.
+type Runtime struct{}
+
+// Load returns ErrNoCgo.
+func Load(libraryPath string) (*Runtime, error) { return nil, ErrNoCgo }
+
+// Open returns ErrNoCgo.
+func (*Runtime) Open(*infer.Model, infer.Options) (infer.Session, error) { return nil, ErrNoCgo }
+
+// Version returns "".
+func (*Runtime) Version() string { return "" }
+
+// Path returns "".
+func (*Runtime) Path() string { return "" }
+
+// Providers returns nil.
+func (*Runtime) Providers() []infer.Provider { return nil }
+
+// Available returns ErrNoCgo.
+func (*Runtime) Available(infer.Provider) error { return ErrNoCgo }
+
+// Close returns nil.
+func (*Runtime) Close() error { return nil }
