@@ -1,5 +1,7 @@
 package pixel
 
+import "unsafe"
+
 // rowPass resizes one row of packed pixels to planes of output values.
 type rowPass struct {
 	channels int
@@ -28,42 +30,48 @@ func (r *rowPass) run(line []uint32, row []byte) {
 }
 
 // level rounds the low half of a sum of weighted levels to 0..255.
-func level(sum uint64) uint32 {
-	return min((uint32(sum)+half)>>precision, 255)
-}
+func level(sum uint64) uint32 { return (uint32(sum) + half) >> precision }
 
 // shrink3 adds each pixel to two outputs with one multiplication a channel.
+// The shape of the loop is what the compiler needs to drop its bounds checks.
 func (r *rowPass) shrink3(line []uint32, row []byte) {
 	n := len(r.scatter.counts)
 	red, green, blue := line[:n], line[n:][:n], line[2*n:][:n]
 	pairs := r.scatter.pairs
-	row = row[3*r.scatter.first:]
+	pixels := triples(row)[r.scatter.first:][:len(pairs)]
 	var a, b, c uint64
+	x := 0
 	for out, count := range r.scatter.counts {
-		segment, pixels := pairs[:count], row[:3*count]
-		for i := range segment {
-			w := segment[i]
-			a += uint64(pixels[3*i]) * w
-			b += uint64(pixels[3*i+1]) * w
-			c += uint64(pixels[3*i+2]) * w
+		for end := min(x+count, len(pairs)); x < end; x++ {
+			w, p := pairs[x], &pixels[x]
+			a += uint64(p[0]) * w
+			b += uint64(p[1]) * w
+			c += uint64(p[2]) * w
 		}
-		pairs, row = pairs[count:], row[3*count:]
-		red[out], green[out], blue[out] = level(a), level(b), level(c)
+		red[out] = level(a)
+		green[out] = level(b)
+		blue[out] = level(c)
 		a, b, c = a>>32, b>>32, c>>32
 	}
+}
+
+// triples views a row as pixels of three bytes. The view has no alignment and
+// no padding, and it is not longer than the row.
+func triples(row []byte) [][3]byte {
+	return unsafe.Slice((*[3]byte)(unsafe.Pointer(unsafe.SliceData(row))), len(row)/3)
 }
 
 // shrink1 is shrink3 for one channel.
 func (r *rowPass) shrink1(line []uint32, row []byte) {
 	pairs := r.scatter.pairs
-	row = row[r.scatter.first:]
+	pixels := row[r.scatter.first:][:len(pairs)]
+	line = line[:len(r.scatter.counts)]
 	var a uint64
+	x := 0
 	for out, count := range r.scatter.counts {
-		pixels := row[:count]
-		for i, w := range pairs[:count] {
-			a += uint64(pixels[i]) * w
+		for end := min(x+count, len(pairs)); x < end; x++ {
+			a += uint64(pixels[x]) * pairs[x]
 		}
-		pairs, row = pairs[count:], row[count:]
 		line[out] = level(a)
 		a >>= 32
 	}

@@ -49,11 +49,20 @@ func triangle(buf []float64, start, end int, center, inv float64) []float64 {
 	return buf
 }
 
-// trim rounds the weights and drops the zeros on both sides.
+// longest is the number of weights that may all be rounded up without a sum
+// of white pixels passing 255.
+const longest = 1 << 14
+
+// trim rounds the weights and drops the zeros on both sides. Windows beyond
+// all cameras are rounded down, where Pillow clips.
 func trim(start int, weights []float64) tap {
 	t := tap{start: start, weights: make([]uint32, len(weights))}
+	round := 0.5
+	if len(weights) > longest {
+		round = 0
+	}
 	for i, w := range weights {
-		t.weights[i] = uint32(0.5 + w*(1<<precision))
+		t.weights[i] = uint32(round + w*(1<<precision))
 	}
 	for len(t.weights) > 1 && t.weights[len(t.weights)-1] == 0 {
 		t.weights = t.weights[:len(t.weights)-1]
