@@ -1,0 +1,18 @@
+// Package models embeds the models that ship with Emberwing: a folder for each
+// model, with its manifest.json and the ONNX files that it names.
+package models
+
+import (
+	"embed"
+
+	"emberwing/infer"
+)
+
+// FS holds the embedded models, for infer.Load and infer.Resolve. Only the
+// embed directive sets it.
+//
+//go:embed fire gesture
+var FS embed.FS
+
+// List returns the names of the embedded models, sorted.
+func List() []string { return infer.ModelNames(FS) }
