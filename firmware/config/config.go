@@ -140,7 +140,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.D().String()),
 func Default() Config {
 	return Config{
 		Drone:     Drone{Fleet: "demo", ID: "drone-1"},
-		Camera:    Camera{Kind: Synthetic, Loop: true, Realtime: true, StallAfter: Duration(2 * time.Second), Seed: 1},
+		Camera:    Camera{Kind: Synthetic, Loop: true, Realtime: true, StallAfter: Duration(1500 * time.Millisecond), Seed: 1},
 		Inference: Inference{Providers: []string{"tensorrt", "cuda", "cpu"}, CacheDir: "engines"},
 		Fire:      Task{Enabled: true, Model: "fire", Precision: "int8", Every: 1, Update: Duration(2 * time.Second)},
 		Gesture:   Task{Enabled: true, Model: "gesture", Precision: "int8", Every: 1, Update: Duration(2 * time.Second)},

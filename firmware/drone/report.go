@@ -1,0 +1,126 @@
+package drone
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"emberwing/firmware/event"
+	"emberwing/firmware/health"
+	"emberwing/firmware/pipeline"
+	"emberwing/infer"
+	"emberwing/telemetry/latency"
+	"emberwing/telemetry/outbox"
+	"emberwing/telemetry/wire"
+)
+
+// box is where messages wait for the link.
+type box interface {
+	Put(wire.Message) error
+}
+
+// reporter turns steps of events into alerts. It implements pipeline.Sink.
+type reporter struct {
+	id       *identity
+	models   []reported
+	box      box
+	pictures *snapshots
+	health   *health.Tracker
+	log      *slog.Logger
+	indicate func(active bool) // nil without an indicator
+	enqueue  latency.Histogram // decision to durable
+	active   int
+}
+
+// reported is what alerts say about one model.
+type reported struct {
+	task   wire.Task
+	labels []string
+	alarm  bool
+	model  wire.Model
+	event  string // id of the active event
+}
+
+// newReported describes an open session for alerts and statistics.
+func newReported(m *infer.Manifest, r infer.Report) reported {
+	return reported{task: wire.Task(m.Task), labels: m.Labels, alarm: m.Alarm != nil, model: wire.Model{
+		Name: m.Name, SHA256: r.SHA256,
+		RequestedPrecision: string(r.RequestedPrecision), EffectivePrecision: string(r.Precision),
+		RequestedProvider: string(r.RequestedProvider), EffectiveProvider: string(r.Provider), Fallback: r.Fallback,
+	}}
+}
+
+// Handle implements pipeline.Sink: it returns when the alert is durable, or as
+// durable as the disk lets it be.
+func (r *reporter) Handle(s pipeline.Step) {
+	m := &r.models[s.Model]
+	alert := r.alert(m, s)
+	if s.Event.Phase == event.Begin {
+		m.event = ""
+	}
+	alert.Event = m.event
+	r.attach(alert, s)
+	err := r.box.Put(alert)
+	m.event = alert.Event
+	r.enqueue.Since(s.Decided)
+	r.note(alert, err)
+	r.light(s.Event.Phase)
+}
+
+// alert fills everything but the event id and the picture.
+func (r *reporter) alert(m *reported, s pipeline.Step) *wire.Alert {
+	e := s.Event
+	a := &wire.Alert{
+		Header: r.id.head(e.At), Task: m.task, Phase: wire.Phase(e.Phase.String()), Revision: e.Revision,
+		Label: m.labels[e.Label], Started: wire.At(e.Started),
+		Evidence: wire.Evidence{
+			Agree: e.Agree, Window: e.Window, Score: float64(e.Raw), Calibrated: float64(e.Score), Peak: float64(e.Peak),
+			Threshold: float64(e.Threshold), Release: float64(e.Release), DwellMS: e.Dwell.Milliseconds(), Model: m.model,
+		},
+	}
+	if e.Phase == event.End {
+		a.Ended = wire.At(e.At)
+	}
+	for i, label := range m.labels {
+		if i < len(s.Scores) {
+			a.Evidence.Scores = append(a.Evidence.Scores, wire.Score{Label: label, Score: float64(s.Scores[i])})
+		}
+	}
+	return a
+}
+
+// attach keeps the picture behind the step. A picture that cannot be kept
+// never holds back the alert.
+func (r *reporter) attach(a *wire.Alert, s pipeline.Step) {
+	picture, err := r.pictures.save(snapshotName(a), s.Snapshot)
+	r.health.Set(health.SnapshotFailing, health.Warning, err)
+	a.Evidence.Snapshot = picture
+}
+
+func (r *reporter) note(a *wire.Alert, err error) {
+	switch {
+	case err == nil:
+		r.health.Clear(health.OutboxDegraded)
+	case errors.Is(err, outbox.ErrNotDurable):
+		r.health.Raise(health.OutboxDegraded, health.Alarm, err.Error()+"; free or repair the disk")
+	default:
+		r.health.Raise(health.OutboxDegraded, health.Alarm, "alert not accepted: "+err.Error())
+	}
+	r.log.Info("alert", "task", a.Task, "phase", a.Phase, "label", a.Label, "event", a.Event, "revision", a.Revision,
+		"calibrated", a.Evidence.Calibrated, "agree", a.Evidence.Agree, "window", a.Evidence.Window)
+}
+
+// light keeps the indicator on while any event is active.
+func (r *reporter) light(p event.Phase) {
+	switch p {
+	case event.Begin:
+		r.active++
+	case event.End:
+		r.active--
+	}
+	if r.indicate != nil && p != event.Update {
+		r.indicate(r.active > 0)
+	}
+}
+
+var _ pipeline.Sink = (*reporter)(nil)
