@@ -44,11 +44,14 @@ static void *missing(void) {
 static void keep_log(void *param, int severity, const char *category, const char *id,
                      const char *where, const char *message) {
   (void)param, (void)category, (void)id;
+  char line[2048];
+  int n = snprintf(line, sizeof line, "%c %s [%s]\n", "VIWEF"[severity < 0 || severity > 4 ? 4 : severity], message, where);
+  if (n < 0) return;
+  size_t size = (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
   pthread_mutex_lock(&logged.lock);
-  size_t room = sizeof logged.text - logged.used;
-  int n = snprintf(logged.text + logged.used, room, "%c %s [%s]\n", "VIWEF"[severity < 0 || severity > 4 ? 4 : severity],
-                   message, where);
-  if (n > 0 && (size_t)n < room) logged.used += (size_t)n;  // else: full, drop the line
+  if (size > sizeof logged.text - logged.used) logged.used = 0;  // nobody asked for the old lines
+  memcpy(logged.text + logged.used, line, size);
+  logged.used += size;
   pthread_mutex_unlock(&logged.lock);
 }
 

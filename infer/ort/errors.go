@@ -47,7 +47,13 @@ func (e *Error) Format(f fmt.State, verb rune) {
 
 // origin matches the C++ signature and source position that the library puts
 // before a message.
-var origin = regexp.MustCompile(`^\S*[^\n]*?/[\w./-]+\.(?:cc|h):\d+ .*?(?:\) |\] )`)
+var origin = regexp.MustCompile(`^\S*/[\w./-]+\.(?:cc|h):\d+ .*?\) (?:const )?`)
+
+// preambles are phrases before a message that say nothing.
+var preambles = []string{"Error creating C session: ", "Load model from memory failed:", "Failed to load model with error: "}
+
+// longest is the length in bytes of a line that gist does not cut.
+const longest = 240
 
 // meanings maps parts of messages, in lower case, to named errors.
 var meanings = []struct {
@@ -62,7 +68,7 @@ var meanings = []struct {
 	{"invalid_protobuf", infer.ErrModel},
 	{"execution provider is not enabled in this build", infer.ErrProvider},
 	{"provider is not enabled in this build", infer.ErrProvider},
-	{"explicitly disabled fallback to the cpu ep", infer.ErrProvider},
+	{"fallback to cpu ep has been explicitly disabled", infer.ErrProvider},
 }
 
 // newError turns an error of the wrapper into an *Error. log is what the
@@ -84,14 +90,27 @@ func newError(op string, err error, log string) *Error {
 	return e
 }
 
-// gist returns the first line that says something, without source positions.
+// gist returns the first line that says something, without preambles and
+// source positions, cut after the sentence that makes it too long.
 func gist(msg string) string {
-	msg = strings.TrimPrefix(msg, "Error creating C session: ")
+	for _, p := range preambles {
+		msg = strings.TrimPrefix(msg, p)
+	}
 	for line := range strings.Lines(msg) {
 		line = strings.TrimSpace(origin.ReplaceAllString(strings.TrimSpace(line), ""))
 		if line != "" {
-			return line
+			return cut(line)
 		}
 	}
 	return "no message"
+}
+
+func cut(line string) string {
+	if len(line) <= longest {
+		return line
+	}
+	if i := strings.LastIndex(line[:longest], ". "); i > 0 {
+		return line[:i+1] + " …"
+	}
+	return strings.ToValidUTF8(line[:longest], "") + "…"
 }

@@ -104,6 +104,36 @@ func TestOpenNamesTheFaultOfAModel(t *testing.T) {
 	}
 }
 
+// TestOpenFailedRun shows that a run that fails is one error line with the
+// library's log behind it, and that the session lives on.
+func TestOpenFailedRun(t *testing.T) {
+	s, err := load(t).Open(faulty(t, "run.onnx"), infer.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, x := range []float32{0, 5, 1} {
+		for i := range s.Input(0) {
+			s.Input(0)[i] = x
+		}
+		err := s.Run(0)
+		if x < 2 {
+			if err != nil || s.Output(0)[int(x)] != 1 {
+				t.Errorf("input %v: got %v, %v", x, s.Output(0), err)
+			}
+			continue
+		}
+		var e *Error
+		if !errors.As(err, &e) || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "Gather") {
+			t.Fatalf("input %v: got %v, want one line that names Gather", x, err)
+		}
+		if !strings.Contains(e.Log, "Gather") {
+			t.Errorf("the log was not kept: %+v", e)
+		}
+		t.Logf("%+v", err)
+	}
+}
+
 func TestStrictModeNamesTheMissingLibraries(t *testing.T) {
 	rt, m := load(t), infertest.Tiny(t)
 	if rt.Available(infer.TensorRT) == nil {

@@ -50,6 +50,16 @@ def nodes_int8():
     ], inits
 
 
+def nodes_fragile():
+    """Picks a row of a table by the mean of the input: 2 and above fail."""
+    return [
+        h.make_node("ReduceMean", ["input"], ["mean"], axes=[0, 1, 2, 3], keepdims=0),
+        h.make_node("Cast", ["mean"], ["index"], to=T.INT64),
+        h.make_node("Reshape", ["index", "one"], ["row"]),
+        h.make_node("Gather", ["table", "row"], ["logits"], axis=0),
+    ], [init("one", np.array([1], np.int64)), init("table", np.eye(2, 4, dtype=np.float32))]
+
+
 def write(path, nodes, inits, size=8, dtype=T.FLOAT, opset=13, ir=7, name="input"):
     graph = h.make_graph(
         nodes, "tiny",
@@ -83,6 +93,7 @@ def main():
     unknown, inits = nodes_fp32("input")
     unknown[1] = h.make_node("NoSuchOperator", ["pooled"], ["flat"])
     write(HERE / "bad/operator.onnx", unknown, inits)
+    write(HERE / "bad/run.onnx", *nodes_fragile())
     manifest = {
         "name": "tiny", "task": "fire", "version": "1.0.0",
         "description": "Mean colour of a frame, for tests.", "licence": "Apache-2.0",
