@@ -82,6 +82,18 @@ func TestDetectMostSpecificWins(t *testing.T) {
 	}
 }
 
+// Device trees list the most specific string first, so of two boards the one
+// named first wins.
+func TestDetectFirstOfEqualsWins(t *testing.T) {
+	nx, nano := "nvidia,p3768-0000+p3767-0000", "nvidia,p3768-0000+p3767-0003"
+	for _, list := range [][]string{{nx, nano}, {nano, nx}} {
+		d, err := boards.Detect(deviceTree(list...))
+		if err != nil || d.Matched != list[0] {
+			t.Errorf("%q: got %q, %v", list, d.Matched, err)
+		}
+	}
+}
+
 func TestDetectUnknownCarrierHasNoHeader(t *testing.T) {
 	d, err := boards.Detect(deviceTree("acme,carrier", "nvidia,p3767-0000", "nvidia,tegra234"))
 	if err != nil {
@@ -145,6 +157,8 @@ func FuzzDetect(f *testing.F) {
 	f.Add([]byte("nvidia,jetson-nano\x00nvidia,tegra210\x00"), []byte("NVIDIA Jetson Nano\x00"),
 		[]byte("# R32 (release), REVISION: 7.1, GCID: 1"), []byte("MemTotal: 4059504 kB\n"))
 	f.Add([]byte("\x00\x00\xff,\x1b[2J"), []byte("\xff\xfe"), []byte("# R"), []byte("MemTotal: 99999999999999999999 kB"))
+	long := []byte(strings.Repeat("é", 5000))
+	f.Add(long, long, append([]byte("# R36 (release), REVISION: "), long...), long)
 	f.Add([]byte{}, []byte{}, []byte("# R999999, REVISION"), []byte("MemTotal:"))
 	f.Fuzz(func(t *testing.T, compatible, model, release, meminfo []byte) {
 		d, err := boards.Detect(fstest.MapFS{
@@ -162,8 +176,8 @@ func FuzzDetect(f *testing.F) {
 		}
 		texts := append(slices.Clone(d.Compatible), d.Model, d.L4T.String(), d.CPUModel)
 		for _, s := range texts {
-			if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 {
-				t.Errorf("unprintable text %q", s)
+			if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 || len([]rune(s)) > 210 {
+				t.Errorf("unprintable or endless text %q", s)
 			}
 		}
 	})

@@ -124,6 +124,19 @@ func TestNotAModel(t *testing.T) {
 	}
 }
 
+func TestModelWithoutParts(t *testing.T) {
+	for name, text := range map[string]string{
+		"nothing": "", "no graph": "\x08\x07\x42\x02\x10\x0d", "no operator set": "\x08\x07\x3a\x00",
+	} {
+		if _, err := onnx.Parse([]byte(text), onnx.Limits{}); !errors.Is(err, onnx.ErrTruncated) {
+			t.Errorf("%s: got %v, want %v", name, err, onnx.ErrTruncated)
+		}
+	}
+	if _, err := onnx.Parse([]byte("\x08\x07\x42\x02\x10\x0d\x3a\x00"), onnx.Limits{}); err != nil {
+		t.Errorf("an empty graph is a model: %v", err)
+	}
+}
+
 // bytesField appends a length-delimited field.
 func bytesField(b []byte, num protowire.Number, content []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), content)
