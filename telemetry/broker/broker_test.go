@@ -1,0 +1,103 @@
+package broker_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"emberwing/telemetry/broker"
+	"emberwing/telemetry/mqtt"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T, opts broker.Options) *broker.Broker {
+	t.Helper()
+	b, err := broker.Start(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func TestStartsFastAndLeavesNothing(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	var log bytes.Buffer
+	best := time.Hour
+	for range 3 { // the best of three: what counts is not what else the machine does
+		began := time.Now()
+		b := start(t, broker.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		best = min(best, time.Since(began))
+		dial(t, b.URL(), mqtt.Broker{}).Disconnect(time.Second)
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if best > 500*time.Millisecond {
+		t.Errorf("start took %v, want at most 500ms", best)
+	}
+	if log.Len() > 0 {
+		t.Errorf("the log is not quiet:\n%s", log.String())
+	}
+	left, err := os.ReadDir(os.TempDir())
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func dial(t *testing.T, url string, b mqtt.Broker) *mqtt.Conn {
+	t.Helper()
+	b.URL = url
+	c, err := mqtt.Dial(t.Context(), b, mqtt.Session{ClientID: t.Name()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestFixedPortInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	if b, err := broker.Start(t.Context(), broker.Options{Port: port}); err == nil {
+		b.Close()
+		t.Error("started on a port in use")
+	}
+	l.Close()
+	b := start(t, broker.Options{Port: port})
+	if want := strconv.Itoa(port); !strings.HasSuffix(b.URL(), ":"+want) {
+		t.Errorf("got %s, want port %s", b.URL(), want)
+	}
+}
+
+func TestCancelledContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if b, err := broker.Start(ctx, broker.Options{StoreDir: t.TempDir()}); err == nil {
+		b.Close() // it was ready at once, which is no fault
+	}
+}
+
+func TestPassword(t *testing.T) {
+	b := start(t, broker.Options{Username: "drone", Password: "s3cret"})
+	dial(t, b.URL(), mqtt.Broker{Username: "drone", Password: "s3cret"}).Disconnect(time.Second)
+	if _, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: b.URL(), Username: "drone", Password: "wrong"}, mqtt.Session{ClientID: "x"}); err == nil {
+		t.Error("a wrong password was accepted")
+	}
+}
