@@ -44,6 +44,23 @@ func TestFakeFailsOnDemand(t *testing.T) {
 	}
 }
 
+func TestFakeRefusesARunningSlot(t *testing.T) {
+	var (
+		f   *infertest.Fake
+		err error
+	)
+	again := func(_, _ []float32) error { return f.Run(0) }
+	f, err = infertest.NewFake(&infertest.Tiny(t).Manifest, infer.Options{}, again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := f.Run(0); !errors.Is(err, infer.ErrBusy) {
+			t.Errorf("got %v, want %v", err, infer.ErrBusy)
+		}
+	}
+}
+
 func TestMaxDiffSeesNaN(t *testing.T) {
 	nan := float32(math.NaN())
 	if d := infertest.MaxDiff([]float32{0, nan}, []float32{0, 0}); !math.IsNaN(float64(d)) {

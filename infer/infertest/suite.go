@@ -22,6 +22,7 @@ func TestSession(t *testing.T, open Open) {
 	t.Run("slot out of range", func(t *testing.T) { testRange(t, open) })
 	t.Run("run allocates nothing", func(t *testing.T) { testAllocs(t, open) })
 	t.Run("report", func(t *testing.T) { testReport(t, open) })
+	t.Run("one slot twice at a time", func(t *testing.T) { testBusy(t, open) })
 	t.Run("close", func(t *testing.T) { testClose(t, open) })
 	t.Run("close while running", func(t *testing.T) { testCloseRun(t, open) })
 	t.Run("refuses bad options", func(t *testing.T) { testOptions(t, open) })
@@ -177,6 +178,22 @@ func testReport(t *testing.T, open Open) {
 	if r.RequestedPrecision != infer.FP16 || r.Precision != infer.FP32 || r.Fallback == "" {
 		t.Errorf("report %+v, want a fallback from fp16 to fp32 with its reason", r)
 	}
+}
+
+func testBusy(t *testing.T, open Open) {
+	s := start(t, open, infer.Options{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				if err := s.Run(0); err != nil && !errors.Is(err, infer.ErrBusy) {
+					t.Errorf("got %v, want nil or %v", err, infer.ErrBusy)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	near(t, s.Output(0), Logits(s.Input(0)), 1e-5)
 }
 
 func testClose(t *testing.T, open Open) {

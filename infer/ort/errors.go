@@ -66,7 +66,8 @@ var meanings = []struct {
 	{"no op registered for", infer.ErrModelVersion},
 	{"protobuf parsing failed", infer.ErrModel},
 	{"invalid_protobuf", infer.ErrModel},
-	{"execution provider is not enabled in this build", infer.ErrProvider},
+	{"failed to load shared library", infer.ErrProvider},
+	{"failed to load library", infer.ErrProvider},
 	{"provider is not enabled in this build", infer.ErrProvider},
 	{"fallback to cpu ep has been explicitly disabled", infer.ErrProvider},
 }

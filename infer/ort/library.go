@@ -133,8 +133,8 @@ func Locate(explicit string) (string, error) {
 			return filepath.Abs(file)
 		}
 	}
-	return "", &infer.Error{Op: "find library", File: soname, Err: ErrNoLibrary,
-		Got: "nothing in " + strings.Join(dirs, ", "), Hint: setupFix}
+	return "", &infer.Error{Op: "find library", File: soname, Hint: setupFix,
+		Err: fmt.Errorf("%w in %s", ErrNoLibrary, strings.Join(dirs, ", "))}
 }
 
 // libraryIn returns the library file in dir, preferring the stable name.

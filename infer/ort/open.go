@@ -22,19 +22,31 @@ import (
 // that cannot be used is an error if o.Strict, else the next one is tried and
 // Report.Fallback says why. Errors in the request, the policy or the model
 // (infer.ErrOptions, ErrPrecision, ErrVariant, ErrChecksum, ErrModelVersion …)
-// always end it.
+// always end it. A closed runtime is os.ErrClosed.
 func (r *Runtime) Open(m *infer.Model, o infer.Options) (infer.Session, error) {
 	began := time.Now()
 	o, err := o.WithDefaults(runtime.GOMAXPROCS(0))
 	if err != nil {
 		return nil, err
 	}
+	if err := r.acquire(); err != nil {
+		return nil, err
+	}
+	s, err := r.open(m, o, began)
+	if err != nil {
+		r.release()
+		return nil, fmt.Errorf("open model %s: %w", m.Name, err)
+	}
+	return s, nil
+}
+
+// open tries the providers in order.
+func (r *Runtime) open(m *infer.Model, o infer.Options, began time.Time) (*session, error) {
 	var tried []error
 	for i, p := range o.Providers {
 		a := &attempt{rt: r, model: m, o: o, provider: p, rest: o.Providers[i+1:]}
 		s, err := a.open()
 		if err == nil {
-			r.count(1)
 			s.report = a.report(tried, time.Since(began))
 			return s, nil
 		}
@@ -43,7 +55,7 @@ func (r *Runtime) Open(m *infer.Model, o infer.Options) (infer.Session, error) {
 			break
 		}
 	}
-	return nil, fmt.Errorf("open model %s: %w", m.Name, errors.Join(tried...))
+	return nil, errors.Join(tried...)
 }
 
 // attempt is one try to open a model on one provider.

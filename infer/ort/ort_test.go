@@ -228,6 +228,9 @@ func TestRuntimeRestarts(t *testing.T) {
 		if err := errors.Join(s.Run(0), s.Close(), rt.Close()); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := rt.Open(infertest.Tiny(t), infer.Options{}); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Open after Close: got %v, want %v", err, os.ErrClosed)
+		}
 	}
 }
 

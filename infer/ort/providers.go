@@ -60,8 +60,8 @@ func available(p infer.Provider, dir string, find func(name string) bool) error 
 	if len(missing) == 0 {
 		return nil
 	}
-	return &infer.Error{Op: "use provider", File: string(p), Err: infer.ErrProvider,
-		Got:  "missing " + strings.Join(missing, ", "),
+	return &infer.Error{Op: "use provider", File: string(p),
+		Err:  fmt.Errorf("%w: missing %s", infer.ErrProvider, strings.Join(missing, ", ")),
 		Hint: "install " + strings.Join(install, ", ") + "; or request cpu"}
 }
 

@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -36,7 +37,8 @@ type Runtime struct {
 	level   int // C API level in use
 
 	mu       sync.Mutex
-	sessions int
+	sessions int  // open or being opened
+	closed   bool // the environment is gone
 }
 
 // Load finds the library (see [Locate]), checks its processor and version
@@ -170,16 +172,27 @@ func (r *Runtime) Close() error {
 	if r.sessions > 0 {
 		return &infer.Error{Op: "close runtime", Err: infer.ErrBusy, Got: fmt.Sprintf("%d open sessions", r.sessions), Want: "none"}
 	}
-	process.rt, process.refs = nil, 0
+	process.rt, process.refs, r.closed = nil, 0, true
 	if err := onnx.DestroyEnvironment(); err != nil {
 		return newError("close runtime", err, strings.TrimSpace(takeLog()))
 	}
 	return nil
 }
 
-// count adds n to the number of open sessions.
-func (r *Runtime) count(n int) {
+// acquire counts a session that is about to be opened.
+func (r *Runtime) acquire() error {
 	r.mu.Lock()
-	r.sessions += n
+	defer r.mu.Unlock()
+	if r.closed {
+		return fmt.Errorf("open model: runtime: %w", os.ErrClosed)
+	}
+	r.sessions++
+	return nil
+}
+
+// release takes back one acquire.
+func (r *Runtime) release() {
+	r.mu.Lock()
+	r.sessions--
 	r.mu.Unlock()
 }

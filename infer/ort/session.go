@@ -160,7 +160,7 @@ func (s *session) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.rt.count(-1)
+	s.rt.release()
 	return s.free()
 }
 

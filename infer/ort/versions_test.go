@@ -10,9 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"emberwing/infer"
-	"emberwing/infer/infertest"
 )
 
 // libraries returns every library under bin/lib: the installed one, and those
@@ -128,25 +125,4 @@ func headerFunctions(t *testing.T) (names []string, since map[string]int) {
 		names, since[name], level = append(names, name), level, 0
 	}
 	return names, since
-}
-
-// BenchmarkRun measures one run of the tiny model: what a session costs
-// besides the arithmetic.
-func BenchmarkRun(b *testing.B) {
-	rt, m := load(b), infertest.Tiny(b)
-	for _, p := range []infer.Precision{infer.FP32, infer.INT8} {
-		b.Run(string(p), func(b *testing.B) {
-			s, err := rt.Open(m, infer.Options{Precision: p})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer s.Close()
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := s.Run(0); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }
