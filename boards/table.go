@@ -76,7 +76,7 @@ func nano4GB() Board {
 		L4T:        []int{32},
 		Notes: []string{
 			"no fast INT8: quantise to fp16",
-			"kernel 4.9 has no GPIO v2 interface and names no lines",
+			"kernel 4.9 has no GPIO v2 interface and names no lines: the status output goes through /sys/class/gpio",
 		},
 		Sources: []Source{
 			{[]Figure{OfCompatible, OfHeader}, ReadInSource, jetsonGPIO},

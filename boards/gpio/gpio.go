@@ -2,9 +2,11 @@
 // kernel's GPIO character devices. It is the only package that imports
 // periph.io, and it uses the ioctl driver alone.
 //
-// Limits of that driver, periph.io/x/host/v3 v3.8.5: it speaks version 2 of
-// the kernel interface only, which came with Linux 5.10. On a Jetson Nano and
-// a TX2, whose JetPack 4 kernel is 4.9, [Open] fails with [ErrOldKernel].
+// That driver, of periph.io/x/host/v3 v3.8.5, speaks version 2 of the kernel
+// interface only, which came with Linux 5.10. A Jetson Nano or TX2 has the 4.9
+// kernel of JetPack 4; there the lines are driven through the older interface
+// in /sys/class/gpio, and where that is missing too, [Open] fails with
+// [ErrOldKernel]. Neither way has been run on a Nano so far.
 //
 // On Orin NX and Orin Nano the pad has to be muxed as an output first
 // (jetson-io or a device-tree overlay); otherwise writing succeeds and
@@ -28,10 +30,10 @@ import (
 var (
 	// ErrNoGPIO: the machine has no GPIO chip.
 	ErrNoGPIO = errors.New("this machine has no GPIO chip")
-	// ErrOldKernel: there are chips, and none answers version 2 of the
-	// interface.
-	ErrOldKernel = errors.New("no GPIO chip answers the v2 interface: it needs Linux 5.10, " +
-		"and JetPack 4 (Nano, TX2) has 4.9")
+	// ErrOldKernel: there are chips, none answers version 2 of the interface,
+	// and the older one is missing.
+	ErrOldKernel = errors.New("no GPIO chip answers the v2 interface, which needs Linux 5.10 " +
+		"(JetPack 4 on Nano and TX2 has 4.9), and /sys/class/gpio has none either")
 	// ErrNoLine: no chip has that label, or no line that offset or name.
 	ErrNoLine = errors.New("no such GPIO line")
 )

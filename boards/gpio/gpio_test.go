@@ -159,7 +159,18 @@ func TestReadableTellsPermission(t *testing.T) {
 	}
 }
 
+// none is a host without chips.
+type none struct{}
+
+func (none) chips() ([]chip, error) { return nil, nil }
+
 func TestErrorsNameTheLimitation(t *testing.T) {
+	if _, err := fallback(none{}); !errors.Is(err, ErrOldKernel) {
+		t.Errorf("no interface at all: got %v", err)
+	}
+	if chips, err := fallback(newBench()); err != nil || len(chips) != 2 {
+		t.Errorf("older interface: got %d chips, %v", len(chips), err)
+	}
 	for _, part := range []string{"v2", "5.10", "4.9", "Nano"} {
 		if !strings.Contains(ErrOldKernel.Error(), part) {
 			t.Errorf("ErrOldKernel does not say %q", part)

@@ -31,9 +31,18 @@ func (kernel) chips() ([]chip, error) {
 		return nil, fmt.Errorf("start the GPIO driver: %w", err)
 	}
 	if len(gpioioctl.Chips) == 0 {
-		return nil, ErrOldKernel
+		return fallback(legacy{"/sys/class/gpio"})
 	}
 	return convert(gpioioctl.Chips), nil
+}
+
+// fallback is for kernels that the ioctl driver cannot use.
+func fallback(older host) ([]chip, error) {
+	chips, err := older.chips()
+	if err == nil && len(chips) == 0 {
+		err = ErrOldKernel
+	}
+	return chips, err
 }
 
 // readable tells a lack of permission from a lack of support, which the
