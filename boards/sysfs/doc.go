@@ -1,6 +1,6 @@
 // Package sysfs reads the sensors of a board from the files of its kernel:
-// temperatures, power rails, GPU load and clock, memory, and the CPU's model
-// and features.
+// temperatures, power rails, GPU load and clock, memory, the CPU's model
+// and features, and the power mode of a Jetson.
 //
 // Every function takes a file system rooted at "/". Three things that look
 // alike to a careless reader are kept apart: a sensor that the machine does
