@@ -54,6 +54,7 @@ type Camera struct {
 	Width      int        `toml:"width"`       // pixels; 0 leaves the choice to the source
 	Height     int        `toml:"height"`      // pixels; 0 leaves the choice to the source
 	FPS        float64    `toml:"fps"`         // frames per second; 0 leaves the choice to the source
+	Flip       int        `toml:"flip"`        // of a CSI camera: nvvidconv's flip-method, 2 is 180°
 	Loop       bool       `toml:"loop"`        // start again at the end of a file, folder or flight
 	Realtime   bool       `toml:"realtime"`    // play files at their own pace, not as fast as possible
 	StallAfter Duration   `toml:"stall_after"` // no frame for this long is a stall

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"emberwing/camera"
@@ -34,12 +35,49 @@ func opener(c config.Camera) (pipeline.Opener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(context.Context) (camera.Source, error) { return opencv.Open(options) }, nil
+	return func(ctx context.Context) (camera.Source, error) { return opencv.OpenContext(ctx, options) }, nil
+}
+
+// captureOptions translates the configuration for OpenCV.
+func captureOptions(c config.Camera) (opencv.Options, error) {
+	o := opencv.Options{Width: c.Width, Height: c.Height, FPS: c.FPS}
+	switch c.Kind {
+	case config.Video:
+		o.URI, o.Paced, o.Loop = c.Source, c.Realtime, c.Loop
+	case config.RTSP:
+		o.URI = c.Source
+	case config.V4L2:
+		o.Device = c.Source
+	case config.GStreamer:
+		o.Pipeline = c.Source
+	case config.CSI:
+		sensor, err := sensorID(c.Source)
+		if err != nil {
+			return o, err
+		}
+		o = opencv.Options{CSI: &opencv.CSI{Sensor: sensor, Flip: c.Flip, Width: c.Width, Height: c.Height, FPS: int(c.FPS)}}
+	}
+	if err := o.Validate(); err != nil {
+		return o, fmt.Errorf("camera: %w", err)
+	}
+	return o, nil
+}
+
+// sensorID reads the number of a CSI sensor; "" is the first.
+func sensorID(source string) (int, error) {
+	if source == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(source)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("camera.source: got %q, want the number of a CSI sensor such as 0", source)
+	}
+	return n, nil
 }
 
 func openRecorded(c config.Camera) (camera.Source, error) {
 	if c.Kind == config.Folder {
-		return replay.Open(replay.Options{Dir: c.Source, Paced: c.Realtime, Loop: c.Loop})
+		return replay.Open(replay.Options{Dir: c.Source, FPS: c.FPS, Paced: c.Realtime, Loop: c.Loop})
 	}
 	return synth.New(synth.Options{Seed: c.Seed, Width: c.Width, Height: c.Height, FPS: c.FPS, Duration: flightLength, Paced: c.Realtime, Loop: c.Loop})
 }

@@ -25,9 +25,9 @@ func (id *identity) head(at time.Time) wire.Header {
 }
 
 // status is what the daemon says of itself while it is connected.
-func (id *identity) status() wire.Status {
-	return wire.Status{
-		Header: id.head(id.started), State: wire.Online,
+func (id *identity) status() *wire.Status {
+	return &wire.Status{
+		Header: id.head(time.Now()), State: wire.Online,
 		Software: id.software, Board: id.board, Started: wire.At(id.started),
 	}
 }

@@ -3,7 +3,6 @@ package drone
 import (
 	"errors"
 	"log/slog"
-	"time"
 
 	"emberwing/firmware/event"
 	"emberwing/firmware/health"

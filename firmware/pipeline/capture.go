@@ -119,14 +119,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (c *capturer) session(ctx context.Context) (frames int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	timer := time.AfterFunc(c.stall, func() { cancel(errStalled) })
-	defer timer.Stop()
-
-	src, err := c.open(ctx)
+	src, err := c.opened(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("open source: %w", explain(ctx, err))
 	}
 	defer src.Close()
+	timer := time.AfterFunc(c.stall, func() { cancel(errStalled) })
+	defer timer.Stop()
 	c.update(func(r *SourceReport) { r.Name = src.Info().Name })
 	for ; ; frames++ {
 		f := c.frames.borrow()
@@ -138,6 +137,16 @@ func (c *capturer) session(ctx context.Context) (frames int, err error) {
 		c.arrived(f)
 		c.frames.deliver(f)
 	}
+}
+
+// opened opens the source. Cameras may take long to open, so that is not a
+// stall; but it is told.
+func (c *capturer) opened(ctx context.Context) (camera.Source, error) {
+	slow := time.AfterFunc(c.stall, func() {
+		c.health.Raise(health.SourceClosed, health.Alarm, "the source is slow to open; waiting for it")
+	})
+	defer slow.Stop()
+	return c.open(ctx)
 }
 
 // explain returns the reason for which the context ended, if it did, and

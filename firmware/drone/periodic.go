@@ -1,0 +1,198 @@
+package drone
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+
+	"emberwing/firmware/health"
+	"emberwing/firmware/pipeline"
+	"emberwing/telemetry/latency"
+	"emberwing/telemetry/outbox"
+	"emberwing/telemetry/wire"
+)
+
+// flight is what periodic messages report about.
+type flight interface {
+	Stage(pipeline.Stage) *latency.Histogram
+	Counts() pipeline.Counts
+	Source() pipeline.SourceReport
+}
+
+// uplink is what they report about the link to the broker.
+type uplink interface {
+	State() wire.LinkState
+	Delivery() wire.Delivery
+	PublishLatency() *latency.Histogram
+}
+
+// periodic sends statistics and health.
+type periodic struct {
+	id      *identity
+	flight  flight
+	link    uplink
+	box     box
+	depth   func() outbox.Stats
+	models  []wire.Model
+	health  *health.Tracker
+	sensors func() []wire.Sensor
+	enqueue *latency.Histogram
+	log     *slog.Logger
+
+	period  time.Time // when the present statistics period began
+	before  pipeline.Counts
+	dropped uint64
+}
+
+// settle is how long changes of health are collected before they are told, so
+// that a condition that flaps is one message and not many.
+const settle = 100 * time.Millisecond
+
+// run sends until ctx is done, then once more.
+func (p *periodic) run(ctx context.Context, statsEvery, healthEvery time.Duration) {
+	p.period = time.Now()
+	stats, vitals := time.NewTicker(statsEvery), time.NewTicker(healthEvery)
+	defer stats.Stop()
+	defer vitals.Stop()
+	p.sendHealth()
+	for {
+		select {
+		case <-stats.C:
+			p.sendStats()
+		case <-vitals.C:
+			p.sendHealth()
+		case <-p.health.Changed():
+			if !sleep(ctx, settle) {
+				continue
+			}
+			p.sendHealth()
+		case <-ctx.Done():
+			p.sendStats()
+			p.sendHealth()
+			return
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *periodic) send(m wire.Message) {
+	if err := p.box.Put(m); err != nil {
+		p.log.Warn("periodic message not queued", "error", err)
+	}
+}
+
+// sendStats reports the period since the last call and begins the next.
+func (p *periodic) sendStats() {
+	now := time.Now()
+	length := now.Sub(p.period)
+	counts := p.flight.Counts()
+	frames := wire.Frames{
+		Captured: counts.Captured - p.before.Captured, Replaced: counts.Replaced - p.before.Replaced,
+		Inferred: counts.Inferred - p.before.Inferred, Dropped: counts.Dropped - p.before.Dropped, Errors: counts.Errors - p.before.Errors,
+	}
+	p.before, p.period = counts, now
+	m := &wire.Stats{Header: p.id.head(now), PeriodMS: length.Milliseconds(), Frames: frames, Models: p.models, Telemetry: p.link.Delivery()}
+	if length > 0 {
+		m.FPS = float64(frames.Inferred) / length.Seconds()
+	}
+	for _, s := range pipeline.Stages() {
+		m.Stages = append(m.Stages, stage(s.String(), p.flight.Stage(s)))
+	}
+	m.Stages = append(m.Stages, stage("enqueue", p.enqueue), stage("publish", p.link.PublishLatency()))
+	p.send(m)
+}
+
+// stage takes what h has counted in this period.
+func stage(name string, h *latency.Histogram) wire.Stage {
+	var taken latency.Histogram
+	h.SwapInto(&taken)
+	return wire.Stage{Name: name, Histogram: taken.Wire()}
+}
+
+// sendHealth reports what holds now.
+func (p *periodic) sendHealth() {
+	link := p.link.State()
+	p.watchTelemetry(link)
+	worst, conditions := p.health.Conditions()
+	m := &wire.Health{
+		Header: p.id.head(time.Now()), State: stateOf(worst), Conditions: []wire.Condition{}, Models: p.models,
+		Source: sourceState(p.flight.Source()), Link: &link, Telemetry: p.link.Delivery(),
+	}
+	for _, c := range conditions {
+		m.Conditions = append(m.Conditions, wire.Condition{Code: string(c.Code), Severity: severityOf(c.Severity), Text: clip(c.Text), Since: wire.At(c.Since)})
+	}
+	if p.sensors != nil {
+		m.Sensors = p.sensors()
+	}
+	p.send(m)
+}
+
+// watchTelemetry raises and clears what concerns the link and the outbox.
+func (p *periodic) watchTelemetry(link wire.LinkState) {
+	if link.Connected {
+		p.health.Clear(health.LinkDown)
+	} else {
+		p.health.Raise(health.LinkDown, health.Warning, "no connection to the broker; alerts wait on the drone")
+	}
+	s := p.depth()
+	if s.BulkDropped > p.dropped {
+		p.health.Raise(health.BulkDropped, health.Info, fmt.Sprintf("%d statistics or health messages gave way to newer ones", s.BulkDropped))
+		p.dropped = s.BulkDropped
+	}
+	p.health.Set(health.OutboxDegraded, health.Alarm, s.Err)
+}
+
+func sourceState(r pipeline.SourceReport) *wire.SourceState {
+	name := r.Name
+	if name == "" {
+		name = "camera"
+	}
+	return &wire.SourceState{Name: name, State: string(r.State), Gaps: r.Gaps, GapMS: r.Gap.Milliseconds(), Missed: r.Missed, Reopens: r.Reopens}
+}
+
+func stateOf(s health.Severity) wire.HealthState {
+	switch s {
+	case health.Alarm:
+		return wire.HealthAlarm
+	case health.Warning:
+		return wire.HealthDegraded
+	}
+	return wire.HealthOK
+}
+
+func severityOf(s health.Severity) wire.Severity {
+	switch s {
+	case health.Alarm:
+		return wire.SeverityAlarm
+	case health.Warning:
+		return wire.SeverityWarning
+	}
+	return wire.SeverityInfo
+}
+
+// clip fits text into the schema: no control characters, bounded length.
+func clip(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if len(text) <= wire.MaxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:wire.MaxText-3], "") + "…"
+}

@@ -1,0 +1,96 @@
+package drone
+
+import (
+	"sync"
+	"time"
+
+	"emberwing/firmware/config"
+	"emberwing/telemetry/latency"
+	"emberwing/telemetry/mqtt"
+	"emberwing/telemetry/outbox"
+	"emberwing/telemetry/wire"
+)
+
+// timedBox is an outbox that measures how long alerts wait for their
+// acknowledgement.
+type timedBox struct {
+	*outbox.Box
+	mu      sync.Mutex
+	since   map[outbox.ID]time.Time
+	publish latency.Histogram
+}
+
+// maxTimed bounds how many alerts are timed at once; in a long outage the
+// others are delivered untimed.
+const maxTimed = 4096
+
+func newTimedBox(b *outbox.Box) *timedBox {
+	return &timedBox{Box: b, since: make(map[outbox.ID]time.Time)}
+}
+
+// Put keeps m and starts its time.
+func (b *timedBox) Put(m wire.Message) error {
+	start := time.Now()
+	err := b.Box.Put(m)
+	lane, unknown := outbox.LaneOf(m)
+	if unknown != nil || lane != outbox.Alerts {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.since) < maxTimed {
+		b.since[outbox.ID{Lane: lane, Seq: m.Head().Seq}] = start
+	}
+	return err
+}
+
+// Ack forgets messages and stops their time.
+func (b *timedBox) Ack(ids ...outbox.ID) error {
+	b.mu.Lock()
+	for _, id := range ids {
+		if start, ok := b.since[id]; ok {
+			b.publish.Since(start)
+			delete(b.since, id)
+		}
+	}
+	b.mu.Unlock()
+	return b.Box.Ack(ids...)
+}
+
+// link reports about pipe and outbox in the terms of the messages. It
+// implements uplink.
+type link struct {
+	pipe *mqtt.Pipe
+	box  *timedBox
+}
+
+// State implements uplink.
+func (l link) State() wire.LinkState {
+	s := l.pipe.Stats()
+	return wire.LinkState{Connected: s.Connected, Generation: s.Connections, Failures: s.Failures, LastError: clip(s.LastError)}
+}
+
+// Delivery implements uplink.
+func (l link) Delivery() wire.Delivery {
+	s, b := l.pipe.Stats(), l.box.Stats()
+	return wire.Delivery{
+		Queued: b.Queued, Sent: s.Published, Acked: b.Acked, Resent: s.Resent, Dropped: b.BulkDropped + b.AlertsLost,
+		AlertDepth: uint64(b.AlertDepth), BulkDepth: uint64(b.BulkDepth), BulkBytes: uint64(b.BulkBytes), Connections: s.Connections,
+	}
+}
+
+// PublishLatency implements uplink.
+func (l link) PublishLatency() *latency.Histogram { return &l.box.publish }
+
+// openLink makes the pipe that drains box to the configured broker.
+func openLink(c config.MQTT, box *timedBox, d *Drone) (link, error) {
+	broker, err := brokerOf(c)
+	if err != nil {
+		return link{}, err
+	}
+	pipe, err := mqtt.New(mqtt.Options{
+		Broker: broker, Backoff: mqtt.Backoff{Min: c.BackoffMin.D(), Max: c.BackoffMax.D()},
+		Status: d.id.status, Log: d.log,
+	}, box)
+	return link{pipe, box}, err
+}
