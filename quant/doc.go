@@ -3,7 +3,10 @@
 // the comparison of modes. It runs on the bench and is never linked into the
 // flight programs.
 //
-// So far there is quant/onnx, which reads an ONNX file into a typed graph,
-// checks it, and writes it back byte for byte. quant/onnx/onnxpb is generated
-// from the official schema.
+// So far there are:
+//
+//   - quant/onnx reads an ONNX file into a typed graph, checks it, and writes
+//     it back byte for byte; quant/onnx/onnxpb is generated from the official
+//     schema.
+//   - quant/accuracy scores a classifier against the truth.
 package quant
