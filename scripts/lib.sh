@@ -94,11 +94,9 @@ long() {
 	say "$label: done in $((SECONDS - start)) s"
 }
 
-# version_flags prints the linker flags that stamp the version.
-version_flags() {
-	local version
-	version=$(git -C "$root" describe --tags --always --dirty 2>/dev/null) || version=unknown
-	echo "-X emberwing/firmware/app.version=$version"
+# vcs_flag prints the flag that makes go stamp the commit, where git can tell it.
+vcs_flag() {
+	if git -C "$root" rev-parse HEAD >/dev/null 2>&1; then echo -buildvcs=true; else echo -buildvcs=false; fi
 }
 
 # opencv_flags exports the compiler's flags for OpenCV and sets EMBERWING_TAGS.
