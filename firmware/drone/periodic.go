@@ -152,7 +152,11 @@ func (p *periodic) watchTelemetry(link wire.LinkState) {
 		p.health.Raise(health.BulkDropped, health.Info, fmt.Sprintf("%d statistics or health messages gave way to newer ones", s.BulkDropped))
 		p.dropped = s.BulkDropped
 	}
-	p.health.Set(health.OutboxDegraded, health.Alarm, s.Err)
+	if s.Err != nil {
+		p.health.Raise(health.OutboxDegraded, health.Alarm, fmt.Sprintf("%d alert(s) in memory only: %v; free or repair the disk", s.MemoryAlerts, s.Err))
+		return
+	}
+	p.health.Clear(health.OutboxDegraded)
 }
 
 func sourceState(r pipeline.SourceReport) *wire.SourceState {

@@ -40,12 +40,14 @@ type reported struct {
 	event  string // id of the active event
 }
 
-// newReported describes an open session for alerts and statistics.
+// newReported describes an open session. Why a fallback happened is told by
+// health alone: alerts and statistics cross narrow links, and requested beside
+// effective says that it did.
 func newReported(m *infer.Manifest, r infer.Report) reported {
 	return reported{task: wire.Task(m.Task), labels: m.Labels, alarm: m.Alarm != nil, model: wire.Model{
 		Name: m.Name, SHA256: r.SHA256,
 		RequestedPrecision: string(r.RequestedPrecision), EffectivePrecision: string(r.Precision),
-		RequestedProvider: string(r.RequestedProvider), EffectiveProvider: string(r.Provider), Fallback: r.Fallback,
+		RequestedProvider: string(r.RequestedProvider), EffectiveProvider: string(r.Provider),
 	}}
 }
 
@@ -98,12 +100,12 @@ func (r *reporter) attach(a *wire.Alert, s pipeline.Step) {
 
 func (r *reporter) note(a *wire.Alert, err error) {
 	switch {
-	case err == nil:
-		r.health.Clear(health.OutboxDegraded)
 	case errors.Is(err, outbox.ErrNotDurable):
-		r.health.Raise(health.OutboxDegraded, health.Alarm, err.Error()+"; free or repair the disk")
-	default:
-		r.health.Raise(health.OutboxDegraded, health.Alarm, "alert not accepted: "+err.Error())
+		r.log.Warn("alert kept in memory only", "event", a.Event, "error", err) // a condition, told by the outbox itself
+	case err != nil:
+		r.health.Raise(health.AlertRefused, health.Alarm, err.Error())
+		r.log.Error("alert refused", "task", a.Task, "phase", a.Phase, "error", err)
+		return
 	}
 	r.log.Info("alert", "task", a.Task, "phase", a.Phase, "label", a.Label, "event", a.Event, "revision", a.Revision,
 		"calibrated", a.Evidence.Calibrated, "agree", a.Evidence.Agree, "window", a.Evidence.Window)

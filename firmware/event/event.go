@@ -85,7 +85,7 @@ type Event struct {
 	Agree     int           // frames of the window that support the event
 	Window    int           // frames in the window
 	Frames    int           // frames that supported the event since it started
-	Score     float32       // calibrated score of the latest supporting frame
+	Score     float32       // calibrated score of the latest frame of the class
 	Raw       float32       // the same before calibration
 	Peak      float32       // highest calibrated score so far
 	Threshold float32       // in force when the event began
@@ -228,6 +228,9 @@ func (t *Tracker) follow(o Observation) (Event, bool) {
 	agree, _ := t.support(t.event.Class, t.rule.Release)
 	t.event.Agree = agree
 	if t.n-agree >= t.rule.Agree {
+		if o.Class == t.event.Class {
+			t.event.Score, t.event.Raw = o.Score, o.Raw
+		}
 		return t.end(o.At, o.Frame, "released"), true
 	}
 	if !o.supports(t.event.Class, t.rule.Release) {

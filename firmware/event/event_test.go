@@ -122,6 +122,22 @@ func TestGesturesDoNotAddUp(t *testing.T) {
 	}
 }
 
+// TestEndShowsTheFrameThatReleased: the evidence of an end is the frame that
+// ended it, not the last one that looked like fire.
+func TestEndShowsTheFrameThatReleased(t *testing.T) {
+	tr, err := New(rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Event
+	for i, s := range []float32{0.9, 0.9, 0.9, 0.1, 0.1, 0.15} {
+		got, _ = tr.Observe(Observation{At: epoch.Add(time.Duration(i) * time.Millisecond), Frame: uint64(i), Score: s, Raw: s})
+	}
+	if got.Phase != End || got.Score != 0.15 || got.Raw != 0.15 || got.Frame != 5 || got.Peak != 0.9 || got.Agree != 2 {
+		t.Errorf("got %+v, want an end with the score of frame 5", got)
+	}
+}
+
 func TestCloseEndsOnce(t *testing.T) {
 	tr, err := New(rule)
 	if err != nil {
