@@ -94,7 +94,9 @@ func TestDecideAllocatesNothing(t *testing.T) {
 }
 
 func TestDecideProperties(t *testing.T) {
-	r := rule(t)
+	r, m := rule(t), infertest.Tiny(t).Manifest
+	m.Alarm = &infer.Alarm{Labels: m.Labels}
+	everything := m.Rule(m.Variants[0])
 	rapid.Check(t, func(rt *rapid.T) {
 		logits := rapid.SliceOfN(rapid.Float32Range(-50, 50), 4, 4).Draw(rt, "logits")
 		var res infer.Result
@@ -107,6 +109,10 @@ func TestDecideProperties(t *testing.T) {
 			if s > res.Score || logits[i] > logits[res.Label] {
 				rt.Fatalf("label %d is not the best of %v", res.Label, logits)
 			}
+		}
+		var sure infer.Result
+		if err := everything.Decide(logits, &sure); err != nil || sure.Alarm > 1 || sure.Alarm < 0.99999 {
+			rt.Fatalf("the alarm of all labels is %v, %v", sure.Alarm, err)
 		}
 		if math.Abs(sum-1) > 1e-5 || res.Alarm < 0 || res.Alarm > 1 {
 			rt.Fatalf("scores %v add up to %v, alarm %v", res.Scores, sum, res.Alarm)

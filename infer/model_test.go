@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -159,6 +160,31 @@ func TestReadGraph(t *testing.T) {
 			t.Errorf("the first %d of %d bytes pass", n, len(data))
 		}
 	}
+}
+
+// TestReadGraphSkipsWeights reads a model of IR 3, which lists weights among
+// the inputs, with its operator set under the long name and one of another
+// domain.
+func TestReadGraphSkipsWeights(t *testing.T) {
+	tensor := func(name string) []byte { return sub(1, []byte(name)) }
+	graph := slices.Concat(
+		sub(11, tensor("weight")), sub(11, tensor("image")), sub(12, tensor("logits")),
+		sub(5, sub(8, []byte("weight"))))
+	model := slices.Concat([]byte{1 << 3, 3}, sub(7, graph),
+		sub(8, slices.Concat(sub(1, []byte("ai.onnx")), []byte{2 << 3, 12})),
+		sub(8, slices.Concat(sub(1, []byte("com.microsoft")), []byte{2 << 3, 1})))
+	g, err := infer.ReadGraph(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.IR != 3 || g.Opset != 12 || len(g.Inputs) != 1 || g.Inputs[0].Name != "image" {
+		t.Errorf("got %+v", g)
+	}
+}
+
+// sub encodes a short protobuf field of wire type 2.
+func sub(number byte, content []byte) []byte {
+	return append([]byte{number<<3 | 2, byte(len(content))}, content...)
 }
 
 func FuzzReadGraph(f *testing.F) {

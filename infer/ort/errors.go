@@ -91,6 +91,19 @@ func newError(op string, err error, log string) *Error {
 	return e
 }
 
+// brief returns why a provider was passed over, without what everybody knows.
+func brief(err error) string {
+	var fromLibrary *Error
+	var known *infer.Error
+	switch {
+	case errors.As(err, &fromLibrary):
+		return fromLibrary.Line
+	case errors.As(err, &known):
+		return strings.TrimPrefix(known.Err.Error(), infer.ErrProvider.Error()+": ")
+	}
+	return err.Error()
+}
+
 // gist returns the first line that says something, without preambles and
 // source positions, cut after the sentence that makes it too long.
 func gist(msg string) string {

@@ -58,7 +58,7 @@ func rss(t *testing.T) int {
 func TestNoLeak(t *testing.T) {
 	rt, m, bad := load(t), infertest.Tiny(t), faulty(t, "operator.onnx")
 	cycle := func() {
-		s, err := rt.Open(m, infer.Options{Precision: infer.INT8, Threads: 2, Slots: 2})
+		s, err := rt.Open(m, infer.Options{Precision: infer.INT8, Threads: 2, Slots: 16})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -121,8 +121,8 @@ func (a *attempt) strictly(reason string) error {
 
 func (a *attempt) report(tried []error, took time.Duration) infer.Report {
 	var reasons []string
-	for _, err := range tried {
-		reasons = append(reasons, err.Error())
+	for i, err := range tried {
+		reasons = append(reasons, string(a.o.Providers[i])+": "+brief(err))
 	}
 	if a.choice.Reason != "" {
 		reasons = append(reasons, a.choice.Reason)

@@ -165,7 +165,7 @@ func TestFallbackIsReported(t *testing.T) {
 	if r.RequestedProvider != infer.TensorRT || r.Provider != infer.CPU || r.Precision != infer.INT8 {
 		t.Errorf("report %+v", r)
 	}
-	for _, part := range []string{"libonnxruntime_providers_tensorrt.so", "libonnxruntime_providers_cuda.so"} {
+	for _, part := range []string{"tensorrt: missing libonnxruntime_providers_tensorrt.so, ", "; cuda: missing libonnxruntime_providers_cuda.so, "} {
 		if !strings.Contains(r.Fallback, part) {
 			t.Errorf("%q is not in fallback %q", part, r.Fallback)
 		}
@@ -187,6 +187,21 @@ func TestPolicyIsNotFallenBackFrom(t *testing.T) {
 	_, err = rt.Open(m, infer.Options{Precision: infer.FP16, Strict: true})
 	if !errors.Is(err, infer.ErrPrecision) {
 		t.Errorf("fp16 on cpu, strict: got %v, want %v", err, infer.ErrPrecision)
+	}
+}
+
+func TestRunningSlotIsRefused(t *testing.T) {
+	s, err := load(t).Open(infertest.Tiny(t), infer.Options{Slots: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.(*session).slots[1].isRunning.Store(true)
+	if err := s.Run(1); !errors.Is(err, infer.ErrBusy) {
+		t.Errorf("got %v, want %v", err, infer.ErrBusy)
+	}
+	if err := s.Run(0); err != nil {
+		t.Errorf("the other slot: %v", err)
 	}
 }
 

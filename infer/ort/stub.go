@@ -19,6 +19,9 @@ func (*Runtime) Version() string { return "" }
 // Path returns "".
 func (*Runtime) Path() string { return "" }
 
+// Level returns 0.
+func (*Runtime) Level() int { return 0 }
+
 // Providers returns nil.
 func (*Runtime) Providers() []infer.Provider { return nil }
 
