@@ -8,6 +8,7 @@ Layout of the data folder (`--data`):
   clips/*smoke_on_black*.mp4                     smoke before black: its brightness is its opacity
 Optional renderings (`--synth`, from scripts/synthflight): DIR/*/fire/<label>/*.jpg and DIR/*/gesture/<label>/*.jpg.
 """
+import csv
 import io
 import subprocess
 from pathlib import Path
@@ -334,4 +335,18 @@ def validation(task: str, root: Path) -> list:
     pairs = [(p, labels.index(c)) for c in labels for p in images(root / task / "val" / c)]
     if task == "gesture":
         pairs += [(p, labels.index("none")) for c in LABELS["fire"] for p in images(root / "fire/val" / c)]
+    return pairs
+
+
+def frames(root: Path, side=0.3) -> list:
+    """(path, label index) of the full frames of gesture_frames whose hand box spans at least `side` of the width or height."""
+    pairs = []
+    with open(root / "gesture_frames/boxes.csv") as file:
+        for row in csv.DictReader(file):
+            path = root / row["file"]
+            with Image.open(path) as image:
+                w, h = image.size
+            box = [float(row[k]) for k in ("xmin", "ymin", "xmax", "ymax")]
+            if max((box[2] - box[0]) / w, (box[3] - box[1]) / h) >= side:
+                pairs.append((path, LABELS["gesture"].index(row["class"])))
     return pairs

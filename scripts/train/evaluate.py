@@ -78,6 +78,13 @@ def share(hits, among):
     return round(float(hits[among].mean()), 4) if among.any() else None
 
 
+def pick(args, manifest) -> list:
+    """(path, label index) of the images that the command line names."""
+    if args.data:
+        return data.validation(manifest["task"], args.data)
+    return data.frames(args.frames) if args.frames else folder(args.dir, manifest["labels"])
+
+
 def show(result, labels):
     for key, value in result.items():
         if key != "confusion":
@@ -95,6 +102,7 @@ def main(argv=None):
     p.add_argument("manifest", type=Path)
     where = p.add_mutually_exclusive_group(required=True)
     where.add_argument("--data", type=Path, help="data folder; its validation set is used (gesture: plus fire/val as `none`)")
+    where.add_argument("--frames", type=Path, metavar="DATA", help="data folder; its full frames with a hand of 30 %% of the side or more")
     where.add_argument("--dir", type=Path, help="folder with one folder of images for each label")
     p.add_argument("--precision", choices=["fp32", "int8"], default="fp32")
     p.add_argument("--threads", type=int, default=1)
@@ -102,7 +110,7 @@ def main(argv=None):
     args = p.parse_args(argv)
     manifest = json.loads(args.manifest.read_text())
     variant = next(v for v in manifest["variants"] if v["precision"] == args.precision)
-    pairs = data.validation(manifest["task"], args.data) if args.data else folder(args.dir, manifest["labels"])
+    pairs = pick(args, manifest)
     if not pairs:
         raise SystemExit(f"no images found: want folders named {', '.join(manifest['labels'])} with .jpg or .png files")
     began = time.time()

@@ -36,7 +36,7 @@ WARNING = {
     "fire": " Trained on photographs gathered from the web; licences of two sources are not verified. See MODEL_CARD.md.",
     "gesture": " Trained largely on HaGRID (attribution, share-alike). See MODEL_CARD.md.",
 }
-LICENCE = {"fire": "Apache-2.0", "gesture": "CC-BY-SA-4.0"}
+LICENCE = {"fire": "Apache-2.0 AND CC-BY-4.0", "gesture": "Apache-2.0 AND LicenseRef-HaGRID"}  # see the model cards
 DECISION = {
     "fire": dict(window=8, agree=5, dwell_seconds=0),
     "gesture": dict(window=10, agree=7, dwell_seconds=1, ignore=["other", "none"]),

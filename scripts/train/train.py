@@ -64,11 +64,16 @@ def save(path: Path, **state):
     temporary.replace(path)
 
 
+def quiet(_):
+    """In a worker: Ctrl-C is for the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def batches(args, start):
     """Batches start..steps of float32 [B,3,H,W] and int64 [B]; batch i always holds samples i*B .. i*B+B-1."""
     samples = data.Samples(args.task, args.data, args.seed, args.synth, args.synth_share)
     order = range(start * args.batch, args.steps * args.batch)
-    quiet = lambda _: signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     return DataLoader(samples, args.batch, sampler=order, num_workers=args.workers, worker_init_fn=quiet,
                       prefetch_factor=4 if args.workers else None)
 
@@ -97,6 +102,8 @@ def fit(args) -> Path:
     checkpoint = lambda: save(last, model=model.state_dict(), average=average.state, optimiser=optimiser.state_dict(),
                               schedule=schedule.state_dict(), step=step)
     began, losses, right = time.time(), [], []
+    for stop in (signal.SIGINT, signal.SIGTERM):  # also when started in the background, where a shell ignores SIGINT
+        signal.signal(stop, signal.default_int_handler)
     try:
         for x, y in batches(args, start):
             set_train(model, frozen)
