@@ -1,0 +1,43 @@
+//go:build cgo && linux
+
+package ort
+
+import (
+	"testing"
+
+	"emberwing/infer"
+	"emberwing/infer/infertest"
+	"emberwing/infer/models"
+)
+
+// TestOpenShippedModels runs every shipped file on the library at hand; as a
+// child of TestLibraryVersions that is every library from 1.10 on.
+func TestOpenShippedModels(t *testing.T) {
+	rt := load(t)
+	for _, name := range models.List() {
+		m, err := infer.Resolve(models.FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range m.Variants {
+			t.Run(name+"/"+string(v.Precision), func(t *testing.T) { runOnce(t, rt, m, v) })
+		}
+	}
+}
+
+func runOnce(t *testing.T, rt *Runtime, m *infer.Model, v infer.Variant) {
+	s, err := rt.Open(m, infer.Options{Precision: v.Precision, Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	infertest.Fill(s.Input(0), 0)
+	var res infer.Result
+	if err := s.Run(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Rule(v).Decide(s.Output(0), &res); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%s %.4f, logits %.4f", m.Labels[res.Label], res.Score, s.Output(0))
+}
