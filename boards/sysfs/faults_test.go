@@ -106,6 +106,17 @@ func TestDeniedRailIsNotZeroWatts(t *testing.T) {
 	}
 }
 
+func TestImplausibleRailIsNoData(t *testing.T) {
+	for _, text := range []string{"100001", "-100001", "9223372036854775807"} {
+		fsys := tree(t, "nano-jp4")
+		fsys["sys/bus/i2c/devices/6-0040/iio:device0/in_current0_input"] = &fstest.MapFile{Data: []byte(text)}
+		rails, err := sysfs.Rails(fsys)
+		if err != nil || !errors.Is(rails[0].Err, sysfs.ErrNoData) {
+			t.Errorf("%s mA: got %+v, %v", text, rails[0], err)
+		}
+	}
+}
+
 func TestTotalNeedsEveryRailOfASum(t *testing.T) {
 	path := "sys/bus/i2c/devices/1-0040/hwmon/hwmon4/curr2_input"
 	rails, err := sysfs.Rails(faulty{FS: tree(t, "agx-orin-jp5"), read: map[string]error{path: syscall.EIO}})

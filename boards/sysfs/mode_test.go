@@ -10,6 +10,7 @@ import (
 
 const superConf = `# Orin Nano Super
 < PARAM TYPE=FILE NAME=CPU_ONLINE >
+< FAN_MODE ID=2 NAME=quiet >
 < POWER_MODEL ID=0 NAME=15W >
 CPU_ONLINE CORE_0 1
 < POWER_MODEL ID=2 NAME=MAXN_SUPER >
