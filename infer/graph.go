@@ -7,9 +7,10 @@ import (
 
 // Graph is the outside of an ONNX model: versions and tensors, no nodes.
 type Graph struct {
-	IR       int64  // ONNX IR version
-	Opset    int64  // version of the default operator set
-	Producer string // tool that wrote the model
+	IR       int64    // ONNX IR version
+	Opset    int64    // version of the default operator set
+	Domains  []string // other operator sets that the model imports, "name version"
+	Producer string   // tool that wrote the model
 	Inputs   []Tensor
 	Outputs  []Tensor
 }
@@ -79,6 +80,8 @@ func (g *Graph) readOpset(b []byte) error {
 	})
 	if domain == "" || domain == "ai.onnx" {
 		g.Opset = version
+	} else {
+		g.Domains = append(g.Domains, fmt.Sprintf("%s %d", domain, version))
 	}
 	return err
 }

@@ -177,7 +177,7 @@ func TestReadGraphSkipsWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.IR != 3 || g.Opset != 12 || len(g.Inputs) != 1 || g.Inputs[0].Name != "image" {
+	if g.IR != 3 || g.Opset != 12 || !slices.Equal(g.Domains, []string{"com.microsoft 1"}) || len(g.Inputs) != 1 || g.Inputs[0].Name != "image" {
 		t.Errorf("got %+v", g)
 	}
 }

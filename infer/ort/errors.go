@@ -119,7 +119,14 @@ func gist(msg string) string {
 	return "no message"
 }
 
+// newOpset matches the message about an operator set that the library does
+// not know; the gist of it stands at its ends.
+var newOpset = regexp.MustCompile(`Opset (\d+) is under development.* support for domain (\S+) is till opset (\d+)`)
+
 func cut(line string) string {
+	if m := newOpset.FindStringSubmatch(line); m != nil {
+		return fmt.Sprintf("opset %s of %s: the library knows them up to %s", m[1], m[2], m[3])
+	}
 	if len(line) <= longest {
 		return line
 	}
