@@ -56,8 +56,13 @@ def write_fp32(checkpoint: Path, task: str, path: Path):
 
 def pin(path: Path):
     proto = onnx.load(path)
+    """Stamp the oldest IR that serves, and drop operator sets that no node uses: old runtimes refuse a file for naming them."""
     proto.ir_version = IR_VERSION
-    assert [(o.domain, o.version) for o in proto.opset_import if o.domain in ("", "ai.onnx")] == [("", OPSET)], proto.opset_import
+    used = {node.domain for node in proto.graph.node}
+    kept = [o for o in proto.opset_import if o.domain in used]
+    del proto.opset_import[:]
+    proto.opset_import.extend(kept)
+    assert [(o.domain, o.version) for o in proto.opset_import] == [("", OPSET)], proto.opset_import
     del proto.metadata_props[:]
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, path)
