@@ -125,8 +125,9 @@ func (h *Histogram) Mean() time.Duration {
 	return h.Sum() / time.Duration(n)
 }
 
-// Quantile returns the smallest value that is not exceeded by the share q (0..1) of all
-// values (the nearest rank, rounded up), within MaxRelativeError; 0 when empty. A q outside 0..1 counts as the nearer end.
+// Quantile returns the smallest value v such that at least the share q (0..1) of all
+// values is not above v (nearest rank), within MaxRelativeError; 0 when empty. A q outside
+// 0..1 counts as the nearer end.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	n := h.Count()
 	if n == 0 {

@@ -57,6 +57,12 @@ type endpoint struct {
 	username, password string
 }
 
+// Validate checks the URL without connecting.
+func (b Broker) Validate() error {
+	_, err := b.parse()
+	return err
+}
+
 // parse never puts the URL into an error: it may hold a password.
 func (b Broker) parse() (endpoint, error) {
 	u, err := url.Parse(b.URL)

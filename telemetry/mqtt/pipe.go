@@ -13,6 +13,8 @@ package mqtt
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +38,7 @@ type Outbox interface {
 // Options of a Pipe. Zero means the default, where there is one.
 type Options struct {
 	Broker   Broker
-	ClientID string // ew-<fleet>-<drone>; the same for every run, so that a broker ends the old session
+	ClientID string // made of fleet and drone; the same for every run, so that a broker ends the old session
 	Backoff  Backoff
 
 	// Status returns a status message for this moment with everything filled in but
@@ -113,9 +115,16 @@ func New(opts Options, box Outbox) (*Pipe, error) {
 		return nil, fmt.Errorf("make mqtt pipe: %w", err)
 	}
 	if opts.ClientID == "" {
-		opts.ClientID = "ew-" + status.Fleet + "-" + status.Drone
+		opts.ClientID = clientID(status.Fleet, status.Drone)
 	}
 	return &Pipe{opts: opts, box: box, finished: make(chan struct{}), flush: make(chan struct{})}, nil
+}
+
+// clientID makes 23 letters and digits, which is what every broker must accept; some
+// refuse dots and other things that ids of drones may have.
+func clientID(fleet, drone string) string {
+	sum := sha256.Sum256([]byte(fleet + "/" + drone))
+	return "ew-" + hex.EncodeToString(sum[:10])
 }
 
 // Stats returns the counters.

@@ -114,6 +114,17 @@ func FleetFilter(fleet string) (string, error) {
 	return topicRoot + fleet + "/+/#", nil
 }
 
+// UplinkFilters are the subscriptions to everything drones of a fleet send, and nothing
+// of what they receive; "+" means all fleets.
+func UplinkFilters(fleet string) ([]string, error) {
+	all, err := FleetFilter(fleet)
+	if err != nil {
+		return nil, err
+	}
+	base := strings.TrimSuffix(all, "#")
+	return []string{base + "status", base + "alert/+", base + "stats", base + "health", base + "cmd/result"}, nil
+}
+
 // CommandFilter is the subscription to every command for one drone.
 func CommandFilter(fleet, drone string) (string, error) {
 	t := Topic{Fleet: fleet, Drone: drone, Kind: KindStatus}

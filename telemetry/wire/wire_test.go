@@ -350,6 +350,10 @@ func TestFilters(t *testing.T) {
 	if f, err := wire.FleetFilter("+"); f != "ew/1/+/+/#" || err != nil {
 		t.Errorf("got %s, %v", f, err)
 	}
+	want := []string{"ew/1/v/+/status", "ew/1/v/+/alert/+", "ew/1/v/+/stats", "ew/1/v/+/health", "ew/1/v/+/cmd/result"}
+	if f, err := wire.UplinkFilters("v"); !cmp.Equal(f, want) || err != nil {
+		t.Errorf("got %s, %v, want %s", f, err, want)
+	}
 	if f, err := wire.CommandFilter("valley", "kite-7"); f != "ew/1/valley/kite-7/cmd/+" || err != nil {
 		t.Errorf("got %s, %v", f, err)
 	}

@@ -1,0 +1,222 @@
+package ground
+
+import (
+	"cmp"
+	"container/list"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"emberwing/telemetry/wire"
+)
+
+// Drone is what the receiver knows of one drone.
+type Drone struct {
+	Fleet, Drone string
+	Boot         string       // of the latest message
+	Status       *wire.Status // nil until one was received; must not be changed
+	LastSeen     time.Time    // arrival of the latest message that was not retained, with a monotonic reading
+	Alerts       uint64       // alerts and results received, without repetitions
+	LastAlertSeq uint64       // highest number in the alert lane
+	Missing      uint64       // numbers missing below it
+	GivenUp      uint64       // missing numbers no longer waited for, because there were too many gaps
+}
+
+// fleet remembers a bounded number of drones.
+type fleet struct {
+	maxDrones, remember int
+	drones              map[[2]string]*list.Element // of *drone
+	heard               *list.List                  // most recently heard first
+}
+
+func newFleet(maxDrones, remember int) fleet {
+	return fleet{maxDrones: maxDrones, remember: remember, drones: make(map[[2]string]*list.Element), heard: list.New()}
+}
+
+// drone returns the entry for the sender of a message, and makes it if need be.
+func (f *fleet) drone(h *wire.Header) *drone {
+	key := [2]string{h.Fleet, h.Drone}
+	if e, ok := f.drones[key]; ok {
+		f.heard.MoveToFront(e)
+		return e.Value.(*drone)
+	}
+	if f.heard.Len() >= f.maxDrones {
+		gone := f.heard.Remove(f.heard.Back()).(*drone)
+		delete(f.drones, [2]string{gone.Fleet, gone.Drone.Drone})
+	}
+	d := &drone{Drone: Drone{Fleet: h.Fleet, Drone: h.Drone}, seen: newRecent(f.remember)}
+	f.drones[key] = f.heard.PushFront(d)
+	return d
+}
+
+func (f *fleet) list() []Drone {
+	out := make([]Drone, 0, f.heard.Len())
+	for e := f.heard.Front(); e != nil; e = e.Next() {
+		out = append(out, e.Value.(*drone).snapshot())
+	}
+	slices.SortFunc(out, func(a, b Drone) int {
+		return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.Drone, b.Drone))
+	})
+	return out
+}
+
+type verdict int
+
+const (
+	fresh verdict = iota
+	duplicate
+	staleWill
+)
+
+type drone struct {
+	Drone
+	seen   *recent
+	alerts sequence
+}
+
+func (d *drone) snapshot() Drone {
+	out := d.Drone
+	out.LastAlertSeq, out.Missing, out.GivenUp = d.alerts.high, d.alerts.missing(), d.alerts.givenUp
+	return out
+}
+
+// judge decides whether a message is news and takes note of it.
+func (d *drone) judge(m wire.Message, now time.Time) verdict {
+	switch m := m.(type) {
+	case *wire.Status:
+		return d.judgeStatus(m, now)
+	case *wire.Alert:
+		if !d.seen.add(alertKey(m)) {
+			return duplicate
+		}
+		d.noteAlert(m.Head())
+	case *wire.Result:
+		if !d.seen.add(resultKey(m)) {
+			return duplicate
+		}
+		d.noteAlert(m.Head())
+	}
+	d.heardFrom(m.Head(), now)
+	return fresh
+}
+
+func (d *drone) noteAlert(h *wire.Header) {
+	d.alerts.note(h.Boot, h.Seq)
+	d.Alerts++
+}
+
+func (d *drone) heardFrom(h *wire.Header, now time.Time) {
+	d.LastSeen, d.Boot = now, h.Boot
+}
+
+// judgeStatus drops the repetition of a status that the broker retained, and wills of
+// connections that have been replaced. A will is not a sign of life.
+func (d *drone) judgeStatus(s *wire.Status, now time.Time) verdict {
+	known := d.Status
+	if known != nil && known.State == s.State && known.Boot == s.Boot && known.Generation == s.Generation {
+		return duplicate
+	}
+	if !s.Supersedes(known) {
+		return staleWill
+	}
+	d.Status = s
+	if s.State == wire.Online {
+		d.heardFrom(s.Head(), now)
+	}
+	return fresh
+}
+
+// key stands for an alert; 128 bits of SHA-256 make a confusion of two practically
+// impossible whatever a sender tries.
+type key [16]byte
+
+func alertKey(a *wire.Alert) key {
+	return makeKey("alert", a.Boot, a.Event, uint64(a.Revision))
+}
+
+func resultKey(r *wire.Result) key { return makeKey("result", r.Boot, r.Verb, r.Seq) }
+
+func makeKey(kind, boot, name string, n uint64) (k key) {
+	b := append([]byte(kind+"/"+boot+"/"+name), 0) // none of them contains a 0
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(b, n))
+	copy(k[:], sum[:])
+	return k
+}
+
+// recent is a set of the latest keys.
+type recent struct {
+	limit int
+	set   map[key]struct{}
+	order []key // ring once it is full
+	next  int   // oldest entry of a full ring
+}
+
+func newRecent(limit int) *recent { return &recent{limit: limit, set: make(map[key]struct{})} }
+
+// add returns false when k is in the set.
+func (r *recent) add(k key) bool {
+	if _, ok := r.set[k]; ok {
+		return false
+	}
+	r.set[k] = struct{}{}
+	if len(r.order) < r.limit {
+		r.order = append(r.order, k)
+		return true
+	}
+	delete(r.set, r.order[r.next])
+	r.order[r.next] = k
+	r.next = (r.next + 1) % r.limit
+	return true
+}
+
+// sequence notices numbers that are missing. It remembers maxGaps gaps and gives up the
+// oldest beyond that.
+type sequence struct {
+	boot    string
+	high    uint64 // highest number seen
+	gaps    []gap  // in order
+	givenUp uint64
+}
+
+type gap struct{ from, to uint64 } // both missing
+
+const maxGaps = 64
+
+func (s *sequence) note(boot string, seq uint64) {
+	switch {
+	case seq == 0:
+		return // not numbered
+	case s.high == 0 || seq == s.high+1:
+		s.high = seq
+	case seq > s.high:
+		s.gaps = append(s.gaps, gap{s.high + 1, seq - 1})
+		s.high = seq
+	case !s.fill(seq) && boot != s.boot:
+		s.high, s.gaps = seq, nil // the drone lost its outbox and counts from the start
+	}
+	s.boot = boot
+	if len(s.gaps) > maxGaps {
+		s.givenUp += s.gaps[0].to - s.gaps[0].from + 1
+		s.gaps = slices.Delete(s.gaps, 0, 1)
+	}
+}
+
+// fill takes seq out of the gap it is in, if there is one.
+func (s *sequence) fill(seq uint64) bool {
+	i := slices.IndexFunc(s.gaps, func(g gap) bool { return g.from <= seq && seq <= g.to })
+	if i < 0 {
+		return false
+	}
+	g := s.gaps[i]
+	parts := slices.DeleteFunc([]gap{{g.from, seq - 1}, {seq + 1, g.to}}, func(g gap) bool { return g.from > g.to })
+	s.gaps = slices.Replace(s.gaps, i, i+1, parts...)
+	return true
+}
+
+func (s *sequence) missing() (n uint64) {
+	for _, g := range s.gaps {
+		n += g.to - g.from + 1
+	}
+	return n
+}
