@@ -59,6 +59,7 @@ type Camera struct {
 	Realtime   bool       `toml:"realtime"`    // play files at their own pace, not as fast as possible
 	StallAfter Duration   `toml:"stall_after"` // no frame for this long is a stall
 	Seed       uint64     `toml:"seed"`        // of the synthetic flight
+	Length     Duration   `toml:"length"`      // of one round of the synthetic flight
 }
 
 // Inference says what runs the models.
@@ -141,7 +142,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.D().String()),
 func Default() Config {
 	return Config{
 		Drone:     Drone{Fleet: "demo", ID: "drone-1"},
-		Camera:    Camera{Kind: Synthetic, Loop: true, Realtime: true, StallAfter: Duration(1500 * time.Millisecond), Seed: 1},
+		Camera:    Camera{Kind: Synthetic, Loop: true, Realtime: true, StallAfter: Duration(1500 * time.Millisecond), Seed: 1, Length: Duration(30 * time.Second)},
 		Inference: Inference{Providers: []string{"tensorrt", "cuda", "cpu"}, CacheDir: "engines"},
 		Fire:      Task{Enabled: true, Model: "fire", Precision: "int8", Every: 1, Update: Duration(2 * time.Second)},
 		Gesture:   Task{Enabled: true, Model: "gesture", Precision: "int8", Every: 1, Update: Duration(2 * time.Second)},

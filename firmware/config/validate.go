@@ -55,6 +55,7 @@ func (d *decoder) camera(c Camera) {
 	d.want(c.Width >= 0 && c.Width <= 8192, "camera.width", "want 0..8192 pixels")
 	d.want(c.Height >= 0 && c.Height <= 8192, "camera.height", "want 0..8192 pixels")
 	d.want(c.FPS >= 0 && c.FPS <= 240, "camera.fps", "want 0..240 frames per second")
+	d.within("camera.length", c.Length, 5*time.Second, time.Hour)
 	d.want(c.Flip >= 0 && c.Flip <= 7, "camera.flip", "want 0..7, nvvidconv's flip-method")
 	d.within("camera.stall_after", c.StallAfter, 100*time.Millisecond, time.Minute)
 }

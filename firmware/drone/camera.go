@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"time"
 
 	"emberwing/camera"
 	"emberwing/camera/opencv"
@@ -14,9 +13,6 @@ import (
 	"emberwing/firmware/config"
 	"emberwing/firmware/pipeline"
 )
-
-// flightLength is the length of one round of the synthetic flight.
-const flightLength = 30 * time.Second
 
 // opener returns how the configured camera is opened. What can be known to be
 // wrong before the first try is an error now: a drone should not take off
@@ -79,5 +75,5 @@ func openRecorded(c config.Camera) (camera.Source, error) {
 	if c.Kind == config.Folder {
 		return replay.Open(replay.Options{Dir: c.Source, FPS: c.FPS, Paced: c.Realtime, Loop: c.Loop})
 	}
-	return synth.New(synth.Options{Seed: c.Seed, Width: c.Width, Height: c.Height, FPS: c.FPS, Duration: flightLength, Paced: c.Realtime, Loop: c.Loop})
+	return synth.New(synth.Options{Seed: c.Seed, Width: c.Width, Height: c.Height, FPS: c.FPS, Duration: c.Length.D(), Paced: c.Realtime, Loop: c.Loop})
 }

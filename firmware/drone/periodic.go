@@ -47,6 +47,9 @@ type periodic struct {
 	dropped uint64
 }
 
+// linkPatience is how long the first connection may take before it is told.
+const linkPatience = 3 * time.Second
+
 // settle is how long changes of health are collected before they are told, so
 // that a condition that flaps is one message and not many.
 const settle = 100 * time.Millisecond
@@ -142,9 +145,10 @@ func (p *periodic) sendHealth() {
 
 // watchTelemetry raises and clears what concerns the link and the outbox.
 func (p *periodic) watchTelemetry(link wire.LinkState) {
-	if link.Connected {
+	switch {
+	case link.Connected:
 		p.health.Clear(health.LinkDown)
-	} else {
+	case link.Failures > 0 || time.Since(p.id.started) > linkPatience:
 		p.health.Raise(health.LinkDown, health.Warning, "no connection to the broker; alerts wait on the drone")
 	}
 	s := p.depth()

@@ -143,7 +143,7 @@ func (c *capturer) session(ctx context.Context) (frames int, err error) {
 // stall; but it is told.
 func (c *capturer) opened(ctx context.Context) (camera.Source, error) {
 	slow := time.AfterFunc(c.stall, func() {
-		c.health.Raise(health.SourceClosed, health.Alarm, "the source is slow to open; waiting for it")
+		c.health.Raise(health.SourceClosed, health.Warning, "the source is slow to open; waiting for it")
 	})
 	defer slow.Stop()
 	return c.open(ctx)

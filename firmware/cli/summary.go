@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"emberwing/telemetry/ground"
+	"emberwing/telemetry/latency"
+	"emberwing/telemetry/wire"
+)
+
+// summary collects what came back from the broker during a demo.
+type summary struct {
+	boot    string
+	started time.Time // the instant that MonoNS of the drone counts from
+	models  []wire.Model
+
+	stages   map[string]*latency.Histogram
+	received latency.Histogram // capture to received, alerts
+	frames   wire.Frames
+	phases   map[string]map[string]bool // task, then phases seen
+	events   map[string]int             // events by task
+	labels   map[string]bool
+	landed   chan struct{} // closed by the offline status of this boot
+}
+
+func newSummary(boot string, started time.Time) *summary {
+	return &summary{
+		boot: boot, started: started, stages: make(map[string]*latency.Histogram), landed: make(chan struct{}),
+		phases: map[string]map[string]bool{"fire": {}, "gesture": {}}, events: make(map[string]int), labels: make(map[string]bool),
+	}
+}
+
+// Handle implements ground.Handler.
+func (s *summary) Handle(r ground.Received) {
+	if r.Message.Head().Boot != s.boot {
+		return
+	}
+	switch m := r.Message.(type) {
+	case *wire.Alert:
+		s.alert(m, r.At)
+	case *wire.Stats:
+		s.stats(m)
+	case *wire.Status:
+		if m.State == wire.Offline {
+			close(s.landed)
+		}
+	}
+}
+
+// alert counts an alert. Drone and receiver share this process, so the time
+// from capture is measured on one monotonic clock.
+func (s *summary) alert(a *wire.Alert, at time.Time) {
+	s.received.Record(at.Sub(s.started) - time.Duration(a.MonoNS))
+	s.phases[string(a.Task)][string(a.Phase)] = true
+	s.labels[string(a.Task)+" "+a.Label] = true
+	if a.Phase == wire.PhaseBegin {
+		s.events[string(a.Task)]++
+	}
+}
+
+func (s *summary) stats(m *wire.Stats) {
+	s.frames.Captured += m.Frames.Captured
+	s.frames.Replaced += m.Frames.Replaced
+	s.frames.Inferred += m.Frames.Inferred
+	s.frames.Dropped += m.Frames.Dropped
+	s.frames.Errors += m.Frames.Errors
+	for _, stage := range m.Stages {
+		h := s.stages[stage.Name]
+		if h == nil {
+			h = new(latency.Histogram)
+			s.stages[stage.Name] = h
+		}
+		_ = h.AddWire(stage.Histogram) // decoded messages hold valid histograms
+	}
+}
+
+// waitLanded waits until the drone's farewell is back, at most for limit.
+func (s *summary) waitLanded(limit time.Duration) {
+	select {
+	case <-s.landed:
+	case <-time.After(limit):
+	}
+}
+
+// complete says what a whole flight should have shown and did not.
+func (s *summary) complete() error {
+	var missing []string
+	for _, phase := range []string{"begin", "update", "end"} {
+		if !s.phases["fire"][phase] {
+			missing = append(missing, "fire "+phase)
+		}
+	}
+	if !s.phases["gesture"]["begin"] {
+		missing = append(missing, "gesture begin")
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("demo: a whole flight came back without %s; try a faster machine, --fps 5 or --precision fp32", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// summaryStages are printed in the order of a frame's way.
+var summaryStages = []string{"capture", "wait", "preprocess", "infer", "decide", "capture-decision", "enqueue", "publish", "capture-received"}
+
+// summaryLine is the last object of demo --json.
+type summaryLine struct {
+	Type      string                 `json:"type"` // "summary"
+	Seconds   float64                `json:"seconds"`
+	Frames    wire.Frames            `json:"frames"`
+	FPS       float64                `json:"fps"`
+	Events    map[string]int         `json:"events"`
+	Seen      []string               `json:"seen"`
+	LatencyMS map[string]percentiles `json:"latency_ms"`
+	Models    []wire.Model           `json:"models"`
+}
+
+func (s *summary) line(flown time.Duration) summaryLine {
+	l := summaryLine{
+		Type: "summary", Seconds: flown.Seconds(), Frames: s.frames, FPS: float64(s.frames.Inferred) / flown.Seconds(),
+		Events: s.events, LatencyMS: map[string]percentiles{"capture-received": percentilesOf(&s.received)}, Models: s.models,
+	}
+	for name, h := range s.stages {
+		l.LatencyMS[name] = percentilesOf(h)
+	}
+	for label := range s.labels {
+		l.Seen = append(l.Seen, label)
+	}
+	slices.Sort(l.Seen)
+	return l
+}
+
+func (s *summary) print(out io.Writer, json bool, flown time.Duration) error {
+	l := s.line(flown)
+	if json {
+		return emit(out, l)
+	}
+	fmt.Fprintf(out, "\n%.1f s, %d frames captured, %d replaced by newer ones, %d inferred (%.1f a second), %d errors\n",
+		l.Seconds, l.Frames.Captured, l.Frames.Replaced, l.Frames.Inferred, l.FPS, l.Frames.Errors)
+	fmt.Fprintf(out, "%d fire event(s), %d gesture event(s); seen: %s\n", l.Events["fire"], l.Events["gesture"], strings.Join(l.Seen, ", "))
+	for _, m := range l.Models {
+		fmt.Fprintf(out, "model %s: asked for %s on %s, ran %s on %s\n", m.Name, m.RequestedPrecision, m.RequestedProvider, m.EffectivePrecision, m.EffectiveProvider)
+	}
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\nms\tp50\tp90\tp99\tmax\tcount\t")
+	for _, name := range summaryStages {
+		p, ok := l.LatencyMS[name]
+		if ok {
+			fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t\n", name, p.P50, p.P90, p.P99, p.Max, p.Count)
+		}
+	}
+	return w.Flush()
+}
