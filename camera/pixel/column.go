@@ -1,6 +1,6 @@
 package pixel
 
-// columnPass combines resized rows into finished ones. Rows are added in
+// columnPass combines rows of the source, resized or not, into finished ones. Rows are added in
 // order, and each finished row is taken as soon as its window is complete.
 type columnPass struct {
 	next    int // source row to add
@@ -13,7 +13,7 @@ type columnPass struct {
 
 	taps  []tap   // used otherwise
 	first int     // source row of the first line kept
-	kept  []uint8 // every resized row
+	kept  []uint8 // every row
 }
 
 // newColumnPass picks the form of the filter; rows have n values.
@@ -47,22 +47,19 @@ func (c *columnPass) wants(out int) bool {
 	return c.next < c.taps[out].start+len(c.taps[out].weights)
 }
 
-// add takes the resized form of source row next.
-func (c *columnPass) add(line []uint32) {
+// add takes source row next, resized or not.
+func (c *columnPass) add(line []uint8) {
 	if c.shrinks {
 		accumulate(c.sums, line, c.scatter.pairs[c.next-c.first])
 		c.left--
 	} else {
-		kept := c.kept[(c.next-c.first)*len(line):]
-		for i, v := range line {
-			kept[i] = uint8(v)
-		}
+		copy(c.kept[(c.next-c.first)*len(line):], line)
 	}
 	c.next++
 }
 
 // accumulate adds line to two output rows with one multiplication a value.
-func accumulate(sums []uint64, line []uint32, pair uint64) {
+func accumulate(sums []uint64, line []uint8, pair uint64) {
 	line = line[:len(sums)]
 	for i := range sums {
 		sums[i] += uint64(line[i]) * pair
@@ -77,7 +74,7 @@ func (c *columnPass) row(out int) []uint8 {
 	}
 	levels := c.levels[:len(c.sums)]
 	for i, sum := range c.sums {
-		levels[i] = uint8(level(sum))
+		levels[i] = level(sum)
 		c.sums[i] = sum >> 32
 	}
 	if out+1 < len(c.scatter.counts) {
@@ -95,6 +92,6 @@ func (c *columnPass) combine(t tap) {
 			sum += uint64(c.kept[at]) * uint64(w)
 			at += n
 		}
-		c.levels[i] = uint8(level(sum))
+		c.levels[i] = level(sum)
 	}
 }

@@ -4,7 +4,8 @@
 // A [Plan] resizes the way Pillow's Image.resize(size, BILINEAR) does – a
 // separable triangle filter whose support grows with the downscale factor,
 // 22-bit integer weights, rounded to 8 bits after each pass – and its 8-bit
-// levels are equal to Pillow's, bit by bit. The levels are then normalised
+// levels are those of Pillow 13, bit by bit. (Earlier releases differ by one
+// level here and there in tall pictures.) The levels are then normalised
 // through a table of 256 entries a channel, straight into the caller's memory.
 package pixel
 
@@ -110,8 +111,9 @@ type Plan struct {
 	table        [3][256]float32 // normalised value by output channel and level
 	horizontal   rowPass
 	vertical     columnPass
-	line         []uint32 // one resized row, channel planes of place.w values
-	sourceOffset [3]int   // where the plane of an output channel starts in a line
+	columnsFirst bool
+	line         []uint8 // one resized row, channel planes of place.w values
+	sourceOffset [3]int  // where the plane of an output channel starts in a line
 }
 
 // NewPlan prepares spec for frames of srcW by srcH pixels in the given
@@ -128,9 +130,13 @@ func NewPlan(spec Spec, srcW, srcH int, format camera.Format) (*Plan, error) {
 	}
 	p := &Plan{spec: spec, srcW: srcW, srcH: srcH, format: format, channels: format.Channels()}
 	p.place = place(spec, srcW, srcH)
-	p.line = make([]uint32, p.channels*p.place.w)
+	p.line = make([]uint8, p.channels*p.place.w)
 	p.horizontal = newRowPass(taps(srcW, p.place.x0, p.place.x1, p.place.w), p.channels)
-	p.vertical = newColumnPass(taps(srcH, p.place.y0, p.place.y1, p.place.h), len(p.line))
+	values := len(p.line)
+	if p.columnsFirst = columnsFirst(srcW-p.place.w, srcH-p.place.h); p.columnsFirst {
+		values = p.channels * srcW
+	}
+	p.vertical = newColumnPass(taps(srcH, p.place.y0, p.place.y1, p.place.h), values)
 	p.normalise()
 	p.mapChannels()
 	return p, nil
@@ -164,6 +170,10 @@ func (p *Plan) Into(dst []float32, f *camera.Frame) error {
 	return nil
 }
 
+// columnsFirst is the rule of Pillow 13 for which pass runs first, given how
+// many columns and rows the picture loses.
+func columnsFirst(columns, rows int) bool { return rows > 0 && rows > 2*columns }
+
 // resize feeds the source rows through both passes and emits each finished
 // row of the picture.
 func (p *Plan) resize(dst []float32, f *camera.Frame) {
@@ -171,11 +181,24 @@ func (p *Plan) resize(dst []float32, f *camera.Frame) {
 	v.reset()
 	for out := range p.place.h {
 		for v.wants(out) {
-			p.horizontal.run(p.line, f.Row(v.next))
-			v.add(p.line)
+			v.add(p.source(f.Row(v.next)))
 		}
-		p.emit(dst, out, v.row(out))
+		row := v.row(out)
+		if p.columnsFirst {
+			p.horizontal.run(p.line, row)
+			row = p.line
+		}
+		p.emit(dst, out, row)
 	}
+}
+
+// source returns what the column pass takes of a source row.
+func (p *Plan) source(row []byte) []uint8 {
+	if p.columnsFirst {
+		return row
+	}
+	p.horizontal.run(p.line, row)
+	return p.line
 }
 
 // emit normalises one row of levels and writes it as row y of the picture.

@@ -18,7 +18,7 @@ func newRowPass(all []tap, channels int) rowPass {
 }
 
 // run writes the levels of the resized row to line, plane after plane.
-func (r *rowPass) run(line []uint32, row []byte) {
+func (r *rowPass) run(line []uint8, row []byte) {
 	switch {
 	case r.shrinks && r.channels == 3:
 		r.shrink3(line, row)
@@ -30,11 +30,11 @@ func (r *rowPass) run(line []uint32, row []byte) {
 }
 
 // level rounds the low half of a sum of weighted levels to 0..255.
-func level(sum uint64) uint32 { return (uint32(sum) + half) >> precision }
+func level(sum uint64) uint8 { return uint8((uint32(sum) + half) >> precision) }
 
 // shrink3 adds each pixel to two outputs with one multiplication a channel.
 // The shape of the loop is what the compiler needs to drop its bounds checks.
-func (r *rowPass) shrink3(line []uint32, row []byte) {
+func (r *rowPass) shrink3(line []uint8, row []byte) {
 	n := len(r.scatter.counts)
 	red, green, blue := line[:n], line[n:][:n], line[2*n:][:n]
 	pairs := r.scatter.pairs
@@ -62,7 +62,7 @@ func triples(row []byte) [][3]byte {
 }
 
 // shrink1 is shrink3 for one channel.
-func (r *rowPass) shrink1(line []uint32, row []byte) {
+func (r *rowPass) shrink1(line []uint8, row []byte) {
 	pairs := r.scatter.pairs
 	pixels := row[r.scatter.first:][:len(pairs)]
 	line = line[:len(r.scatter.counts)]
@@ -78,7 +78,7 @@ func (r *rowPass) shrink1(line []uint32, row []byte) {
 }
 
 // enlarge computes each output from its window.
-func (r *rowPass) enlarge(line []uint32, row []byte) {
+func (r *rowPass) enlarge(line []uint8, row []byte) {
 	for c := range r.channels {
 		plane := line[c*len(r.taps):]
 		for out, t := range r.taps {

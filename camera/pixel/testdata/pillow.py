@@ -1,9 +1,9 @@
 """Writes pillow.csv: CRC-32 of what Pillow makes of pseudo-random pictures.
 
-    pip install pillow==11.3.0 && python3 pillow.py > pillow.csv
+    pip install pillow==13.0.0 && python3 pillow.py > pillow.csv
 
-Later releases (seen in 13.0.0) run the vertical pass first for some shapes,
-which moves a few levels by one; the others are equal.
+Releases before 13 run the horizontal pass first for all shapes, which moves a
+few levels of tall pictures by one.
 
 Each line: source width, height, channels, target width, height, fit, CRC-32 of
 the RGB bytes. The pictures are those of noise() in the Go tests.
@@ -21,7 +21,8 @@ CASES = [
     (32, 32, 224, 224), (7, 5, 3, 2), (3, 2, 7, 5), (1, 300, 16, 16),
     (300, 1, 16, 16), (100, 37, 33, 64), (37, 100, 64, 33), (2, 2, 1, 1),
     (333, 222, 5, 7), (448, 448, 224, 224), (320, 240, 224, 160),
-    (500, 3, 224, 224), (3, 500, 31, 30), (641, 479, 223, 225),
+    (500, 3, 224, 224), (3, 500, 31, 30), (300, 451, 224, 224),
+    (300, 376, 224, 224), (300, 377, 224, 224), (60, 45, 66, 46), (641, 479, 223, 225),
 ]
 
 
