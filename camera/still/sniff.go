@@ -2,18 +2,17 @@ package still
 
 import "bytes"
 
-// signatures are the first bytes of files people mistake for pictures we
-// read; at is where the bytes stand.
-func signatures() []struct {
+// signature is how a format begins: the bytes that stand at an offset.
+type signature struct {
 	kind  string
 	at    int
 	bytes string
-} {
-	return []struct {
-		kind  string
-		at    int
-		bytes string
-	}{
+}
+
+// signatures are those of the two formats we read and of the files that
+// people mistake for them.
+func signatures() []signature {
+	return []signature{
 		{"JPEG", 0, "\xff\xd8\xff"},
 		{"PNG", 0, "\x89PNG\r\n\x1a\n"},
 		{"GIF", 0, "GIF8"},
