@@ -140,6 +140,7 @@ func Dial(ctx context.Context, broker Broker, session Session) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", to.hostport, err)
 	}
+	socket = &loudSocket{socket}
 	c := &Conn{socket: socket, lost: make(chan struct{})}
 	c.client = paho.NewClient(c.options(broker, to, session))
 	if err := c.handshake(ctx); err != nil {
@@ -153,6 +154,21 @@ func openSocket(ctx context.Context, to endpoint, conf *tls.Config) (net.Conn, e
 		return new(net.Dialer).DialContext(ctx, "tcp", to.hostport)
 	}
 	return (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp", to.hostport)
+}
+
+// loudSocket reports a socket that we have closed like one that the network has closed.
+// Paho takes the usual error of a closed socket for its own doing and would go on until
+// the next ping fails.
+type loudSocket struct{ net.Conn }
+
+var errAborted = errors.New("aborted")
+
+func (s *loudSocket) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	if errors.Is(err, net.ErrClosed) {
+		err = errAborted
+	}
+	return n, err
 }
 
 // handshake exchanges CONNECT and CONNACK; closing the socket is what interrupts it.

@@ -1,0 +1,158 @@
+package page
+
+import (
+	"container/list"
+
+	"emberwing/telemetry/ground"
+	"emberwing/telemetry/latency"
+	"emberwing/telemetry/wire"
+)
+
+// The kinds of entries.
+const (
+	kindDrone  = "drone"
+	kindHealth = "health"
+	kindStats  = "stats"
+	kindEvent  = "event"
+)
+
+// droneView is the link of a drone as the browser gets it.
+type droneView struct {
+	Fleet    string           `json:"fleet"`
+	Drone    string           `json:"drone"`
+	Boot     string           `json:"boot"`
+	Heard    *wire.Time       `json:"heard"`     // arrival of its latest message; null when only a retained status is known
+	PeriodMS int64            `json:"period_ms"` // it reports this often, ms; 0 not known
+	State    wire.StatusState `json:"state"`     // what its status says; "" when there was none
+	Reason   string           `json:"reason"`    // of offline
+	Software string           `json:"software"`
+	Board    string           `json:"board"`
+	Started  wire.Time        `json:"started,omitzero"`
+	Clock    wire.ClockSource `json:"clock"`
+	Missing  uint64           `json:"missing"` // alerts missing in the sequence
+}
+
+// healthView is the latest health of a drone.
+type healthView struct {
+	Fleet      string            `json:"fleet"`
+	Drone      string            `json:"drone"`
+	Received   wire.Time         `json:"received"`
+	State      wire.HealthState  `json:"state"`
+	Conditions []wire.Condition  `json:"conditions"`
+	Source     *wire.SourceState `json:"source"`
+	Link       *wire.LinkState   `json:"link"`
+	Sensors    []wire.Sensor     `json:"sensors"`
+}
+
+// drone is what the page knows of one drone.
+type drone struct {
+	id     string // fleet/drone; neither contains a slash
+	link   droneView
+	stats  *flightStats
+	delays latency.Histogram // capture to arrival of alerts
+}
+
+// fleet folds messages into entries of the board.
+type fleet struct {
+	board     *board
+	maxDrones int
+	drones    map[string]*list.Element // of *drone
+	heard     *list.List               // most recently heard first
+	events    events
+	forgotten uint64
+	scratch   latency.Histogram
+}
+
+func newFleet(maxDrones, maxEvents int) *fleet {
+	return &fleet{
+		board: newBoard(maxEvents + maxDrones), maxDrones: maxDrones,
+		drones: make(map[string]*list.Element), heard: list.New(),
+		events: events{max: maxEvents, byKey: make(map[string]*event)},
+	}
+}
+
+func (f *fleet) handle(r ground.Received) {
+	d := f.drone(r.Message.Head())
+	switch m := r.Message.(type) {
+	case *wire.Status:
+		f.status(d, m)
+	case *wire.Alert:
+		f.alert(d, m, r)
+	case *wire.Stats:
+		f.setBoot(d, m.Boot)
+		f.stats(d, m, r)
+	case *wire.Health:
+		f.setBoot(d, m.Boot)
+		f.health(d, m, r)
+	}
+	f.heardFrom(d, r)
+}
+
+// drone returns the entry for the sender of a message, and makes it if need be.
+func (f *fleet) drone(h *wire.Header) *drone {
+	id := h.Fleet + "/" + h.Drone
+	if e, ok := f.drones[id]; ok {
+		f.heard.MoveToFront(e)
+		return e.Value.(*drone)
+	}
+	if f.heard.Len() >= f.maxDrones {
+		f.forgetDrone(f.heard.Remove(f.heard.Back()).(*drone))
+	}
+	d := &drone{id: id, link: droneView{Fleet: h.Fleet, Drone: h.Drone}}
+	f.drones[id] = f.heard.PushFront(d)
+	return d
+}
+
+func (f *fleet) forgetDrone(d *drone) {
+	delete(f.drones, d.id)
+	f.forgotten++
+	for _, kind := range []string{kindDrone, kindHealth, kindStats} {
+		f.board.remove(key{kind, d.id})
+	}
+}
+
+// heardFrom notes a sign of life. A retained status and a will are none.
+func (f *fleet) heardFrom(d *drone, r ground.Received) {
+	s, isStatus := r.Message.(*wire.Status)
+	if !r.Retained && !(isStatus && s.State == wire.Offline) {
+		at := wire.At(r.At)
+		d.link.Heard = &at
+	}
+	d.link.Clock, d.link.Missing = r.Message.Head().Clock, min(r.Missing, wire.MaxSeq)
+	f.board.put(key{kindDrone, d.id}, &d.link)
+}
+
+func (f *fleet) status(d *drone, s *wire.Status) {
+	f.setBoot(d, s.Boot)
+	d.link.State, d.link.Reason = s.State, s.Reason
+	d.link.Software, d.link.Board, d.link.Started = s.Software, s.Board, s.Started
+}
+
+// setBoot notes which run of the daemon is the present one. Events of an earlier run
+// that have not ended may never do so. Alerts do not tell: they may have waited on disk.
+func (f *fleet) setBoot(d *drone, boot string) {
+	if d.link.Boot == boot {
+		return
+	}
+	d.link.Boot = boot
+	for _, e := range f.events.ordered {
+		if e.drone == d.id {
+			f.markCutOff(e, boot)
+		}
+	}
+}
+
+func (f *fleet) health(d *drone, h *wire.Health, r ground.Received) {
+	f.board.put(key{kindHealth, d.id}, &healthView{
+		Fleet: h.Fleet, Drone: h.Drone, Received: wire.At(r.At), State: h.State,
+		Conditions: listOf(h.Conditions), Source: h.Source, Link: h.Link, Sensors: listOf(h.Sensors),
+	})
+}
+
+// listOf makes JSON say [] instead of null.
+func listOf[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
