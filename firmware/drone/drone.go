@@ -45,25 +45,25 @@ const maxGap = 5 * time.Second
 // New opens everything that can be opened before the flight: models, outbox,
 // indicator. Camera and broker are opened by Run and opened again whenever they
 // are lost. On an error nothing stays open.
-func New(cfg config.Config, log *slog.Logger) (d *Drone, err error) {
-	d = &Drone{cfg: cfg, log: log, health: health.NewTracker()}
-	defer func() {
-		if err != nil {
-			d.Close()
-		}
-	}()
+func New(cfg config.Config, log *slog.Logger) (*Drone, error) {
+	d := &Drone{cfg: cfg, log: log, health: health.NewTracker()}
 	d.identify()
-	models, reports, err := d.openModels()
-	if err != nil {
-		return nil, err
-	}
-	if err := d.openOutputs(); err != nil {
-		return nil, err
-	}
-	if err := d.assemble(models, reports); err != nil {
-		return nil, err
+	if err := d.open(); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// open opens everything in the order in which it is needed.
+func (d *Drone) open() error {
+	models, reports, err := d.openModels()
+	if err != nil {
+		return err
+	}
+	if err := d.openOutputs(); err != nil {
+		return err
+	}
+	return d.assemble(models, reports)
 }
 
 // identify finds out which board this is and starts a boot.
