@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 
@@ -180,8 +181,11 @@ func (c *Conn) handshake(ctx context.Context) error {
 	if err := token.Error(); err != nil || interrupted {
 		c.socket.Close()
 		c.finish(ErrClosed)
-		if interrupted {
+		switch {
+		case interrupted:
 			return ctx.Err()
+		case errors.Is(err, os.ErrDeadlineExceeded): // paho's own limit came first
+			return fmt.Errorf("no answer to the mqtt handshake: %w", context.DeadlineExceeded)
 		}
 		if code := token.(*paho.ConnectToken).ReturnCode(); code >= 1 && code <= 5 {
 			return fmt.Errorf("%w: %w", ErrRefused, err)

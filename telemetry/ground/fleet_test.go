@@ -1,0 +1,243 @@
+package ground
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"emberwing/telemetry/mqtt"
+	"emberwing/telemetry/wire"
+)
+
+// A set of numbers is the model.
+func TestSequenceAgainstASet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s sequence
+		first := rapid.Uint64Range(1, 50).Draw(t, "first")
+		s.note("b", first)
+		seen, high := map[uint64]bool{first: true}, first
+		for _, n := range rapid.SliceOf(rapid.Uint64Range(first, first+60)).Draw(t, "numbers") {
+			s.note("b", n)
+			seen[n], high = true, max(high, n)
+		}
+		var missing uint64
+		for n := first; n <= high; n++ {
+			if !seen[n] {
+				missing++
+			}
+		}
+		if got := s.missing(); got != missing || s.high != high {
+			t.Fatalf("got %d missing up to %d, want %d up to %d", got, s.high, missing, high)
+		}
+	})
+}
+
+func TestSequenceIsBounded(t *testing.T) {
+	var s sequence
+	for n := uint64(1); n < 1000; n += 2 {
+		s.note("b", n)
+	}
+	if len(s.gaps) > maxGaps || s.givenUp+s.missing() != 499 {
+		t.Errorf("got %d gaps, %d given up and %d missing, want at most %d gaps and 499 in all", len(s.gaps), s.givenUp, s.missing(), maxGaps)
+	}
+}
+
+func TestSequenceStartsAgainWithALostOutbox(t *testing.T) {
+	var s sequence
+	for _, n := range []uint64{10, 12} {
+		s.note("old", n)
+	}
+	s.note("new", 11) // late, by way of a new boot
+	if s.missing() != 0 || s.high != 12 {
+		t.Errorf("got %+v, want the gap filled", s)
+	}
+	s.note("newer", 1)
+	s.note("newer", 2)
+	if s.missing() != 0 || s.high != 2 {
+		t.Errorf("got %+v, want a count from the start", s)
+	}
+	s.note("newer", 0) // not numbered
+	if s.high != 2 {
+		t.Errorf("got %+v, want 0 ignored", s)
+	}
+}
+
+func TestRecentIsBounded(t *testing.T) {
+	r := newRecent(10)
+	k := func(i int) key { return makeKey("alert", "b", fmt.Sprint(i), 0) }
+	for i := range 1000 {
+		if !r.add(k(i)) {
+			t.Fatalf("key %d is new", i)
+		}
+		if r.add(k(i)) {
+			t.Fatalf("key %d is known", i)
+		}
+	}
+	if len(r.set) != 10 || len(r.order) != 10 {
+		t.Errorf("got %d and %d keys, want 10", len(r.set), len(r.order))
+	}
+	if r.add(k(991)) || !r.add(k(5)) {
+		t.Error("the newest must be known and the oldest forgotten")
+	}
+}
+
+func TestKeysDiffer(t *testing.T) {
+	a := &wire.Alert{Header: wire.Header{Boot: "b"}, Event: "e", Revision: 1}
+	same := *a
+	same.Seq = 99 // not part of the key
+	if alertKey(a) != alertKey(&same) {
+		t.Error("a repetition has another key")
+	}
+	for name, change := range map[string]func(*wire.Alert){
+		"boot":     func(a *wire.Alert) { a.Boot = "c" },
+		"event":    func(a *wire.Alert) { a.Event = "f" },
+		"revision": func(a *wire.Alert) { a.Revision = 2 },
+		"split":    func(a *wire.Alert) { a.Boot, a.Event = "b/e", "" },
+	} {
+		other := *a
+		change(&other)
+		if name != "split" && alertKey(a) == alertKey(&other) {
+			t.Errorf("%s does not count", name)
+		}
+	}
+}
+
+// feed runs messages through a receiver without a broker.
+type feed struct {
+	t   *testing.T
+	r   *Receiver
+	got []Received
+}
+
+func newFeed(t *testing.T, change ...func(*Options)) *feed {
+	f := &feed{t: t}
+	opts := Options{Broker: mqtt.Broker{URL: "tcp://h"}, Handler: HandlerFunc(func(r Received) { f.got = append(f.got, r) })}
+	for _, c := range change {
+		c(&opts)
+	}
+	var err error
+	if f.r, err = New(opts); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *feed) send(m wire.Message) {
+	f.t.Helper()
+	payload, err := wire.Append(nil, m)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.r.handle(mqtt.Message{Topic: m.Topic().String(), Payload: payload})
+}
+
+func head(drone, boot string, seq uint64) wire.Header {
+	return wire.Header{Fleet: "f", Drone: drone, Boot: boot, Seq: seq, Captured: wire.At(time.Unix(1_700_000_000, 0)), Clock: wire.ClockGPS}
+}
+
+func status(drone, boot string, generation uint64, s wire.StatusState) *wire.Status {
+	return &wire.Status{Header: head(drone, boot, 0), State: s, Generation: generation, Software: "x", Started: wire.At(time.Unix(1, 0))}
+}
+
+func alert(drone, boot string, seq uint64, revision int) *wire.Alert {
+	return &wire.Alert{
+		Header: head(drone, boot, seq), Event: "e", Task: wire.TaskFire, Phase: wire.PhaseUpdate, Revision: revision, Label: "fire",
+		Started: wire.At(time.Unix(1, 0)), Evidence: wire.Evidence{Window: 1, Model: wire.Model{
+			Name: "m", SHA256: strings.Repeat("a", 64), RequestedPrecision: "p", EffectivePrecision: "p", RequestedProvider: "c", EffectiveProvider: "c"}},
+	}
+}
+
+func TestStaleWillsAreIgnored(t *testing.T) {
+	f := newFeed(t)
+	f.send(status("d", "boot1", 1, wire.Online))
+	f.send(status("d", "boot2", 1, wire.Online))
+	f.send(status("d", "boot1", 1, wire.Offline)) // the broker noticed late
+	f.send(status("d", "boot2", 2, wire.Online))
+	f.send(status("d", "boot2", 1, wire.Offline)) // and again
+	f.send(status("d", "boot2", 2, wire.Online))  // retained, after a reconnect
+	f.send(status("d", "boot2", 2, wire.Offline))
+	got := []string{}
+	for _, r := range f.got {
+		s := r.Message.(*wire.Status)
+		got = append(got, fmt.Sprint(s.Boot, s.Generation, s.State))
+	}
+	want := []string{"boot11online", "boot21online", "boot22online", "boot22offline"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if s := f.r.Stats(); s.StaleWills != 2 || s.Duplicates != 1 || s.Messages != 7 {
+		t.Errorf("got %+v, want 2 stale wills and 1 duplicate", s)
+	}
+	if d := f.r.Drones(); len(d) != 1 || d[0].Status.State != wire.Offline || d[0].Boot != "boot2" {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func TestRepetitionsAndGaps(t *testing.T) {
+	f := newFeed(t)
+	f.send(alert("d", "b", 1, 0))
+	f.send(alert("d", "b", 4, 3))
+	f.send(alert("d", "b", 1, 0))
+	f.send(alert("other", "b", 1, 0))
+	f.send(alert("d", "b", 2, 1))
+	missing := []uint64{}
+	for _, r := range f.got {
+		missing = append(missing, r.Missing)
+	}
+	if diff := cmp.Diff([]uint64{0, 2, 0, 1}, missing); diff != "" {
+		t.Errorf("missing (-want +got):\n%s", diff)
+	}
+	d := f.r.Drones()[0]
+	if d.Alerts != 3 || d.LastAlertSeq != 4 || d.Missing != 1 {
+		t.Errorf("got %+v, want 3 alerts up to 4 and 1 missing", d)
+	}
+}
+
+func TestDronesAreBounded(t *testing.T) {
+	f := newFeed(t, func(o *Options) { o.MaxDrones = 3 })
+	for _, name := range []string{"a", "b", "c", "a", "d"} {
+		f.send(status(name, name+fmt.Sprint(len(f.got)), 1, wire.Online))
+	}
+	got := []string{}
+	for _, d := range f.r.Drones() {
+		got = append(got, d.Drone)
+	}
+	if diff := cmp.Diff([]string{"a", "c", "d"}, got); diff != "" {
+		t.Errorf("the one not heard for longest must go (-want +got):\n%s", diff)
+	}
+}
+
+func TestLateAlertsAreMarked(t *testing.T) {
+	f := newFeed(t, func(o *Options) { o.LateAfter = time.Minute })
+	for i, delay := range []time.Duration{0, time.Minute, time.Minute + time.Millisecond, -time.Hour} {
+		a := alert("d", "b", uint64(i+1), i)
+		a.Late = true // what a sender claims does not count
+		a.Published = wire.At(a.Captured.Add(delay))
+		f.send(a)
+	}
+	got := []bool{}
+	for _, r := range f.got {
+		got = append(got, r.Message.(*wire.Alert).Late)
+	}
+	if diff := cmp.Diff([]bool{false, false, true, false}, got); diff != "" {
+		t.Errorf("late (-want +got):\n%s", diff)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	handler := HandlerFunc(func(Received) {})
+	for name, o := range map[string]Options{
+		"no handler":               {Broker: mqtt.Broker{URL: "tcp://h"}},
+		"no url":                   {Handler: handler},
+		"bad fleet":                {Broker: mqtt.Broker{URL: "tcp://h"}, Handler: handler, Fleet: "a/b"},
+		"persistent without an id": {Broker: mqtt.Broker{URL: "tcp://h"}, Handler: handler, Persistent: true},
+	} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
