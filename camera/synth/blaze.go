@@ -9,9 +9,10 @@ import (
 // sprites for a moment depend on that moment only.
 type blaze struct {
 	seed    uint64
-	at      vec // foot of the fire, metres
-	across  vec // unit vector along the fire line
-	away    vec // unit vector from the first sight of it onward
+	at      vec     // foot of the fire, metres
+	across  vec     // unit vector along the fire line
+	away    vec     // unit vector from the first sight of it onward
+	side    float32 // of the fire line that faces the sun, -1…1
 	look    look
 	tongues []tongue
 	sprites []sprite
@@ -27,7 +28,7 @@ type tongue struct {
 }
 
 const (
-	puffsPerSecond = 22
+	puffsPerSecond = 24
 	puffLife       = 13.0 // seconds
 	fireHalfWidth  = 22   // metres
 	tongues        = 46
@@ -36,7 +37,7 @@ const (
 // site is where the script puts the fire, in metres.
 func (f *Flight) site() (at [2]float64, away vec) {
 	sc := &f.opt.Script
-	yaw := float64(f.look.heading) - sc.at(sc.FireSeconds).Yaw*degree
+	yaw := float64(f.look.heading) - float64(sc.at(sc.FireSeconds).Yaw*degree)
 	away = vec{cos(yaw), sin(yaw), 0}
 	ax, ay := float64(away.x), float64(away.y)
 	along := sc.travelled(sc.FireSeconds)
@@ -50,6 +51,7 @@ func (f *Flight) newBlaze() *blaze {
 	at, away := f.site()
 	b.at = vec{float32(at[0]), float32(at[1]), float32(f.ground.bare(at[0], at[1]))}
 	b.away, b.across = away, vec{away.y, -away.x, 0}
+	b.side = b.across.dot(f.look.sun)
 	b.light(f)
 	return b
 }
@@ -108,9 +110,10 @@ func (b *blaze) smoke(f *Flight, v *view) {
 // puff places one billow of the given age and strength.
 func (b *blaze) puff(v *view, i uint64, age, strength, fire float32) {
 	h := func(k uint64) float32 { return hashUnit(b.seed+k, i) }
-	spread := float32((h(1)+h(2)-1)*fireHalfWidth) * (0.25 + float32(0.6*strength))
-	rise := float32((5.2+float32(2.6*h(3)))*age) * (0.75 + float32(0.4*strength)) * (1 - float32(0.016*age))
-	wobble := float32(age*1.1) * sin(float64(age*0.9)+float64(h(4)*6.28))
+	spread := float32(float32((h(1)+h(2)-1)*fireHalfWidth) * (0.25 + float32(0.6*strength)))
+	rise := float32((6.4+float32(3.2*h(3)))*age) * (0.75 + float32(0.4*strength))
+	rise = float32(rise * (1 - float32(0.016*age)))
+	wobble := float32(age * 1.1 * sin(float64(age*0.9)+float64(h(4)*6.28)))
 	p := b.at.add(b.across.scale(spread + wobble)).add(b.away.scale(float32((h(5) - 0.3) * 10)))
 	drift := float32(age * min(0.25+float32(age*0.14), 1.3))
 	p = p.add(b.look.wind.scale(drift))
@@ -119,26 +122,26 @@ func (b *blaze) puff(v *view, i uint64, age, strength, fire float32) {
 	if d < 4 {
 		return
 	}
-	radius := (2.2 + float32(1.15*age) + float32(2.2*h(6))) * (0.45 + float32(0.6*strength))
+	radius := (3.2 + float32(1.0*age) + float32((1.6+float32(0.6*age))*h(6))) * (0.45 + float32(0.6*strength))
 	r := float32(radius*float32(v.focal)) / d / 2
 	fade := ramp(0, 0.9, age) * (1 - ramp(puffLife*0.55, puffLife, age)) * ramp(4, 14, d)
 	s := sprite{
 		x: x / 2, y: y / 2, depth: d, rx: r, ry: float32(r * (0.85 + float32(0.3*h(7)))),
-		alpha: int32(float32(fade * (95 + float32(130*strength)))), kind: puffSprite,
+		alpha: int32(float32(fade * (80 + float32(110*strength)))), kind: puffSprite,
 		variant: uint8(i * 7 % puffVariants), phase: int32(i & 0xffff),
 	}
-	s.dark, s.light = b.smokeColour(age, strength, fire, float32(v.fire), d, h(8))
+	s.dark, s.light = b.smokeColour(age, strength, fire, float32(v.fire), d, 0.5+float32(b.side*spread)/fireHalfWidth)
 	b.sprites = append(b.sprites, s)
 }
 
-// smokeColour is dirty and fire-lit near the ground, grey-white above.
-func (b *blaze) smokeColour(age, strength, fire, now, depth, vary float32) (dark, light [3]int32) {
+// smokeColour is lighter where it faces the sun (toSun 1), dirty and fire-lit near the ground, grey-white above.
+func (b *blaze) smokeColour(age, strength, fire, now, depth, toSun float32) (dark, light [3]int32) {
 	lk := &b.look
-	sun := lk.sunlight.scale(0.36).add(lk.skylight.scale(0.72))
+	sun := lk.sunlight.scale(0.5).add(lk.skylight.scale(0.86))
 	high := ramp(0.5, 5, age)
-	soot := vec{0.34, 0.31, 0.29}.mix(vec{0.52, 0.51, 0.51}, high)
-	pale := vec{0.66, 0.62, 0.58}.mix(vec{0.98, 0.97, 0.96}, high)
-	k := 1 - float32(0.3*lk.soot) + float32(0.24*vary) - float32(0.22*float32(fire*strength))
+	soot := vec{0.30, 0.27, 0.25}.mix(vec{0.50, 0.50, 0.51}, high)
+	pale := vec{0.70, 0.66, 0.62}.mix(vec{1.06, 1.04, 1.02}, high)
+	k := 1.04 - float32(0.36*lk.soot) + float32(0.22*(toSun-0.5)) - float32(0.18*float32(fire*strength))
 	d, l := soot.times(sun).scale(k), pale.times(sun).scale(k)
 	lit := float32(now * exp(float64(-age)*0.75))
 	d = d.add(vec{0.55, 0.20, 0.04}.scale(lit))
@@ -156,24 +159,24 @@ func (b *blaze) flames(v *view) {
 	level := float32(v.fire)
 	for i := range b.tongues {
 		t := &b.tongues[i]
-		size := ramp(0, 0.55, level*1.5-max(t.along, -t.along)*0.6)
+		size := ramp(0, 0.55, float32(level*1.5)-float32(max(t.along, -t.along)*0.6))
 		if size < 0.03 {
 			continue
 		}
-		beat := 0.86 + float32(0.2*sin(v.t*float64(t.rate)+float64(t.phase))) + float32(0.1*sin(v.t*float64(t.rate)*2.3))
+		beat := 0.86 + float32(0.2*sin(float64(v.t*float64(t.rate))+float64(t.phase))) + float32(0.1*sin(v.t*float64(t.rate)*2.3))
 		x, y, d := v.project(t.foot)
 		if d < 5 {
 			continue
 		}
-		scale := float32(v.focal) / d / 2
+		scale := float32(float32(v.focal) / d / 2)
 		lean := float32(b.look.wind.dot(b.across) * 0.2 * t.tall * scale * 0.25)
 		b.sprites = append(b.sprites, sprite{
-			x: x/2 + lean, y: y/2 + scale, depth: d, rx: float32(t.wide * scale * (0.4 + float32(0.6*size))),
+			x: float32(x/2) + lean, y: float32(y/2) + scale, depth: d, rx: float32(t.wide * scale * (0.4 + float32(0.6*size))),
 			ry: float32(t.tall * scale * size * beat), alpha: 250, kind: flameSprite, phase: t.phase,
 			light: [3]int32{int32(v.t * float64(t.rate) * 14)},
 		})
 		if i%4 == 0 {
-			b.halo(x/2, y/2, d, scale, float32(level*size*beat))
+			b.halo(float32(x/2), float32(y/2), d, scale, float32(level*size*beat))
 		}
 	}
 }
@@ -200,7 +203,7 @@ func (b *blaze) embers(v *view) {
 			continue
 		}
 		b.sprites = append(b.sprites, sprite{
-			x: x / 2, y: y / 2, depth: d, alpha: int32(float32(float32(v.fire) * 240 * (1 - age/life))),
+			x: x / 2, y: y / 2, depth: d, alpha: int32(float32(float32(v.fire) * 240 * (1 - float32(age/life)))),
 			kind: emberSprite, light: layerColour(vec{1.2, 0.55, 0.12}), phase: int32(i),
 		})
 	}

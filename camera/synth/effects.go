@@ -115,14 +115,22 @@ func (fx *effects) draw(s *sprite, m *marcher) {
 	}
 }
 
-// cover returns how much of a sprite at depth deci is in front of the ground,
-// 0…256, fading over soft decimetres.
-func cover(ground uint16, deci, soft int32) int32 {
-	if ground == 0 {
+// screen fades a sprite where it meets the ground: depth deci, over a band
+// whose inverse width is slope (256/decimetres, 8.8).
+type screen struct{ near, slope int32 }
+
+func newScreen(depth, softMetres float32) screen {
+	soft := max(int32(softMetres*10), 20)
+	return screen{near: int32(depth*10) - soft, slope: 256 * 128 / soft}
+}
+
+// cover returns how much of the sprite is in front of the ground, 0…256.
+func (s screen) cover(ground uint16) int32 {
+	d := int32(ground) - s.near
+	if ground == 0 || d*s.slope >= 65536 {
 		return 256
 	}
-	d := int32(ground) - deci + soft
-	return min(max(d*256/(2*soft), 0), 256)
+	return max(d*s.slope>>8, 0)
 }
 
 func (fx *effects) drawPuff(s *sprite, m *marcher) {
@@ -134,23 +142,20 @@ func (fx *effects) drawPuff(s *sprite, m *marcher) {
 	du, dv := int(side/(2*s.rx)), int(side/(2*s.ry))
 	u0 := int((float32(ax) - (s.x - s.rx)) * float32(du))
 	v0 := int((float32(ay) - (s.y - s.ry)) * float32(dv))
-	deci, soft := int32(s.depth*10), max(int32(s.rx*s.depth*0.02), 20)
+	front := newScreen(s.depth, float32(s.rx*s.depth*0.002))
 	cells := fx.puffs.cells[s.variant]
-	n := (m.h + 1) / 2
 	for y := ay; y < by; y++ {
 		v := min(max(v0+(y-ay)*dv, 0)>>16, puffSide-1)
 		row := cells[v*puffSide : (v+1)*puffSide]
+		ground, px := m.depthRow(y, ax, bx), fx.px[y*fx.w+ax:y*fx.w+bx]
 		u := u0
-		for x := ax; x < bx; x++ {
+		for x := range px {
 			p := row[min(max(u, 0)>>16, puffSide-1)]
 			u += du
-			a := int32(p.alpha) * s.alpha
-			if a < 512 {
-				continue
+			a := int32(p.alpha) * s.alpha >> 8
+			if a > 2 {
+				px[x].over(a*front.cover(ground[x])>>8, int32(p.shade), s)
 			}
-			g := m.depth[min(x, (m.w+1)/2-1)*n+min(y, n-1)]
-			a = a >> 8 * cover(g, deci, soft) >> 8
-			fx.px[y*fx.w+x].over(a, int32(p.shade), s)
 		}
 	}
 }
@@ -193,8 +198,7 @@ func (fx *effects) drawEmber(s *sprite, m *marcher) {
 	if !ok || ax >= fx.w-1 {
 		return
 	}
-	n := (m.h + 1) / 2
-	if g := m.depth[min(ax, (m.w+1)/2-1)*n+min(ay, n-1)]; g != 0 && int32(g) < int32(s.depth*10) {
+	if g := m.depthRow(ay, ax, ax+1)[0]; g != 0 && int32(g) < int32(s.depth*10) {
 		return
 	}
 	p := &fx.px[ay*fx.w+ax]

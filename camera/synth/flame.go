@@ -45,11 +45,11 @@ func (fx *effects) drawFlame(s *sprite, m *marcher) {
 	t := fx.torch
 	ku, kv := int32(65536*256/max(s.rx, 1)), int32(65536*256/max(s.ry, 1))
 	fu, fv := max(int32(s.rx*s.depth*0.08), 12), max(int32(s.ry*s.depth*0.05), 16)
-	deci := int32(s.depth * 10)
+	front := newScreen(s.depth, 4)
 	rise := s.light[0]
-	n := (m.h + 1) / 2
 	for y := ay; y < by; y++ {
 		v := min(max(int32(s.y-float32(y))*kv>>16, 0), 255)
+		ground := m.depthRow(y, ax, bx)
 		for x := ax; x < bx; x++ {
 			u := int32((float32(x)-s.x)*16) * (ku >> 4) >> 16
 			heat := t.burn(u, v, fu, fv, s.phase, rise)
@@ -57,8 +57,7 @@ func (fx *effects) drawFlame(s *sprite, m *marcher) {
 				continue
 			}
 			c := &t.heat[min(heat, 511)]
-			g := m.depth[min(x, (m.w+1)/2-1)*n+min(y, n-1)]
-			a := c.a * s.alpha >> 8 * cover(g, deci, 40) >> 8
+			a := c.a * s.alpha >> 8 * front.cover(ground[x-ax]) >> 8
 			fx.px[y*fx.w+x].burn(c, a)
 		}
 	}

@@ -53,8 +53,8 @@ func (l *look) weather(r *rng) {
 	l.sun = vec{float32(cos(azimuth) * cos(elevation)), float32(sin(azimuth) * cos(elevation)), sin(elevation)}
 	warm := r.between(0, 1)
 	sun := vec{1.25, 1.17, 1.02}.mix(vec{1.3, 1.08, 0.82}, warm)
-	l.sunlight = sun.scale(1 - float32(0.6*l.cloud))
-	l.skylight = vec{0.36, 0.41, 0.49}.mix(vec{0.62, 0.64, 0.67}, l.cloud)
+	l.sunlight = sun.scale(1.08 - float32(0.5*l.cloud))
+	l.skylight = vec{0.40, 0.45, 0.53}.mix(vec{0.72, 0.74, 0.77}, l.cloud)
 	l.haze = vec{0.70, 0.77, 0.85}.mix(vec{0.80, 0.81, 0.82}, l.cloud)
 	l.zenith = vec{0.33, 0.52, 0.78}.mix(vec{0.66, 0.69, 0.73}, l.cloud)
 	l.hazeMetres = r.between(900, 2600)
@@ -62,7 +62,7 @@ func (l *look) weather(r *rng) {
 	speed := r.between(1, 4.5)
 	l.wind = vec{float32(speed * cos(blow)), float32(speed * sin(blow)), 0}
 	l.soot = r.unit()
-	l.exposure = r.between(0.9, 1.12)
+	l.exposure = r.between(0.95, 1.15)
 }
 
 func (l *look) vegetation(r *rng) {
@@ -70,8 +70,8 @@ func (l *look) vegetation(r *rng) {
 	l.grass = vec{0.34, 0.40, 0.18}.mix(vec{0.47, 0.43, 0.24}, float32(l.dryness*r.unit()))
 	l.soil = vec{0.50, 0.41, 0.29}.mix(vec{0.58, 0.46, 0.34}, r.unit())
 	l.broad = ramp(0.3, 0.7, r.unit())
-	green := vec{0.20, 0.29, 0.12}.mix(vec{0.13, 0.22, 0.12}, 1-l.broad)
-	bright := vec{0.33, 0.40, 0.16}.mix(vec{0.22, 0.31, 0.17}, 1-l.broad)
+	green := vec{0.20, 0.29, 0.12}.mix(vec{0.19, 0.28, 0.16}, 1-l.broad)
+	bright := vec{0.33, 0.40, 0.16}.mix(vec{0.30, 0.38, 0.21}, 1-l.broad)
 	if r.unit() < 0.15 {
 		bright = vec{0.48, 0.36, 0.15} // autumn
 	}

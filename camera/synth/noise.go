@@ -14,7 +14,7 @@ func (r *rng) next() uint64 {
 }
 
 // unit returns a number in [0,1) with 24 random bits, exact in float32.
-func (r *rng) unit() float32 { return float32(r.next()>>40) * (1.0 / (1 << 24)) }
+func (r *rng) unit() float32 { return float32(float32(r.next()>>40) * (1.0 / (1 << 24))) }
 
 // between returns a number in [lo,hi).
 func (r *rng) between(lo, hi float32) float32 { return lo + float32((hi-lo)*r.unit()) }
@@ -30,7 +30,7 @@ func mix64(z uint64) uint64 {
 
 // hashUnit maps an integer and a seed to [0,1).
 func hashUnit(seed, i uint64) float32 {
-	return float32(mix64(seed+i*0x9e3779b97f4a7c15)>>40) * (1.0 / (1 << 24))
+	return float32(float32(mix64(seed+i*0x9e3779b97f4a7c15)>>40) * (1.0 / (1 << 24)))
 }
 
 // fbm returns an n×n periodic fractal noise field scaled to 0..1. n is a power
@@ -97,11 +97,11 @@ func normalise(v []float32) {
 // smooth is the cubic 3u²-2u³ on 0..1, clamped outside.
 func smooth(u float32) float32 {
 	u = min(max(u, 0), 1)
-	return float32(u*u) * (3 - float32(2*u))
+	return float32(float32(u*u) * (3 - float32(2*u)))
 }
 
 // ramp rises smoothly from 0 at lo to 1 at hi.
-func ramp(lo, hi, x float32) float32 { return smooth((x - lo) / (hi - lo)) }
+func ramp(lo, hi, x float32) float32 { return smooth((float32(x) - lo) / (hi - lo)) }
 
 func lerp(a, b, t float32) float32 { return a + float32((b-a)*t) }
 

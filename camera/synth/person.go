@@ -9,6 +9,10 @@ import (
 // person is the one who signals, drawn once and moved as sprites.
 type person struct {
 	hand      *portrait
+	body      *portrait  // nil when the person stands outside the frame
+	beside    float32    // where the chin is from the hand, in hand heights
+	below     float32    // and how far below the hand's middle
+	shrink    float32    // size of the body relative to the hand's scale
 	reach     [4]float32 // extent of the bare hand in the sprite, x0,y0,x1,y1
 	side      float32    // where the hand stands: -1…1 of half the frame
 	tall      float32    // height of the hand, share of the frame's height
@@ -23,19 +27,61 @@ func validGesture(name string) error {
 	return fmt.Errorf("gesture: got %q, want one of %s", name, strings.Join(Gestures(), ", "))
 }
 
-// newPerson shapes and shades the person of a seed; it takes some 0.2 s.
-func newPerson(seed uint64, lk *look, gesture string) *person {
+// newPerson shapes and shades the person of a seed for frames of a height in
+// pixels; at 480 it takes some 0.3 s.
+func newPerson(seed uint64, lk *look, gesture string, height int) *person {
 	r := newRNG(seed, 40)
 	w := newWardrobe(seed, lk)
 	hand := newHand(gesture, r)
-	if r.below(2) == 0 {
+	flip := r.below(2) == 0
+	if flip {
 		hand = hand.mirrored()
 	}
 	p := &person{side: r.between(-0.25, 0.25), tall: r.between(0.52, 0.72),
 		lift: r.between(0.42, 0.52), rate: r.between(2, 4), off: r.between(0, 6.28)}
-	p.hand = paint(hand, &w, -1, -1.5, 1, 1.15, 250)
+	detail := min(float32(height)*0.54, 320) // pixels a hand length
+	p.hand = paint(hand, &w, -1, -1.5, 1, 1.15, detail)
 	p.reach = p.hand.extent(hand)
+	p.embody(r, &w, flip, detail)
 	return p
+}
+
+// embody draws the rest of the person, behind the hand and out of focus, for
+// four seeds of five.
+func (p *person) embody(r *rng, w *wardrobe, flip bool, detail float32) {
+	p.beside, p.below, p.shrink = -r.between(0.62, 0.85), r.between(0.05, 0.35), r.between(0.36, 0.46)
+	if r.below(5) == 1 {
+		return
+	}
+	body := newBody(r, w)
+	if flip {
+		body, p.beside = body.mirrored(), -p.beside
+	}
+	p.side -= float32(p.beside * 0.25)
+	p.body = paint(body, w, -0.42, -0.95, 0.42, 0.28, float32(detail*1.1))
+	p.body.soften(max(int(detail/130), 1))
+}
+
+// show pastes the person over packed rows of the picture.
+func (p *person) show(rows []uint32, v *view, shake [4]float64) {
+	pl, ok := p.at(v, shake)
+	if !ok {
+		return
+	}
+	if p.body != nil {
+		p.body.paste(rows, v.w, v.h, p.behind(pl))
+	}
+	p.hand.paste(rows, v.w, v.h, pl)
+}
+
+// behind is where the body stands for a placement of the hand.
+func (p *person) behind(pl placement) placement {
+	mx, my := (p.reach[0]+p.reach[2])/2, (p.reach[1]+p.reach[3])/2
+	cx, cy := pl.apply(mx, my)
+	hand := sqrt(float32(pl.c*pl.c)+float32(pl.s*pl.s)) * p.hand.perUnit // pixels a hand length
+	k := hand / 0.19 * p.shrink / p.body.perUnit
+	x, y := cx+float32(p.beside*hand), cy+float32(p.below*hand)
+	return placement{c: k, x: x - float32(k*p.body.ox), y: y - float32(k*p.body.oy)}
 }
 
 // extent is the box of the hand without the forearm in sprite pixels.
@@ -69,10 +115,10 @@ func (p *person) at(v *view, shake [4]float64) (placement, bool) {
 	h := float32(v.h)
 	span := max(p.reach[3]-p.reach[1], (p.reach[2]-p.reach[0])*0.8)
 	scale := float32(p.tall*h) / span
-	turn := float64(float32(0.05 * sin(v.t*float64(p.rate)+float64(p.off))))
+	turn := float64(float32(0.05 * sin(float64(v.t*float64(p.rate))+float64(p.off))))
 	pl := placement{c: float32(scale * cos(turn)), s: float32(scale * sin(turn))}
 	down := float32(float32(1-v.hand) * h * (0.55 + p.tall))
-	cx := float32(v.w)/2 + float32(p.side*float32(v.w)/2) + float32(float32(shake[1])*h*0.012)
+	cx := float32(float32(v.w)/2) + float32(p.side*float32(v.w)/2) + float32(float32(shake[1])*h*0.012)
 	cy := float32(p.lift*h) + down + float32(float32(shake[2])*h*0.012)
 	mx, my := (p.reach[0]+p.reach[2])/2, (p.reach[1]+p.reach[3])/2
 	pl.x = cx - float32(pl.c*mx) + float32(pl.s*my)

@@ -87,7 +87,7 @@ func (s *portrait) pixel(sc *scene, p vec) inked {
 		if p.z < -0.9 {
 			break
 		}
-		p.z -= d * 0.9
+		p.z -= float32(d * 0.9)
 	}
 	if closest > soft {
 		return inked{}
@@ -95,7 +95,7 @@ func (s *portrait) pixel(sc *scene, p vec) inked {
 	n := m.normal(at, near)
 	b, t := m.nearest(at, near)
 	c := w.albedo(m, b, t, at, n)
-	open := m.ambient(at, n, near, 0.03)
+	open := m.ambient(at, n, sc.around, 0.03)
 	lit := m.sunlit(at.add(n.scale(0.006)), w.light, sc.around, 0.4)
 	c = w.shade(c, n, open, lit, gloss(b))
 	a := 1 - ramp(0, soft, closest)
@@ -106,8 +106,35 @@ func gloss(b *bone) float32 {
 	switch b.skin {
 	case cloth, hair, vest:
 		return 0.02
-	case glass:
-		return 0.9
 	}
 	return 0.13
+}
+
+// soften blurs the sprite with a box of 2r+1 pixels, rows then columns.
+func (s *portrait) soften(r int) {
+	line := make([]inked, max(s.w, s.h))
+	for y := range s.h {
+		boxBlur(s.px[y*s.w:], 1, s.w, r, line)
+	}
+	for x := range s.w {
+		boxBlur(s.px[x:], s.w, s.h, r, line)
+	}
+}
+
+// boxBlur averages n pixels that lie step apart over windows of 2r+1.
+func boxBlur(px []inked, step, n, r int, line []inked) {
+	for i := range n {
+		line[i] = px[i*step]
+	}
+	for i := range n {
+		var sum [4]int
+		for k := i - r; k <= i+r; k++ {
+			if k >= 0 && k < n {
+				p := line[k]
+				sum = [4]int{sum[0] + int(p.r), sum[1] + int(p.g), sum[2] + int(p.b), sum[3] + int(p.a)}
+			}
+		}
+		w := 2*r + 1
+		px[i*step] = inked{uint8(sum[0] / w), uint8(sum[1] / w), uint8(sum[2] / w), uint8(sum[3] / w)}
+	}
 }

@@ -31,14 +31,14 @@ func newPuff(f []float32, ox, oy int) []puffCell {
 		v := (float32(y) + 0.5 - puffSide/2) / (puffSide / 2)
 		n := f[(oy+y)&255*256+(ox+x)&255]
 		d := 1 - float32(u*u) - float32(v*v)
-		return min(d, 0.999) + float32((n-0.5)*1.1)*ramp(0, 0.35, d)
+		return min(d, 0.999) + float32((n-0.5)*1.5*ramp(-0.1, 0.3, d))
 	}
 	for y := range puffSide {
 		for x := range puffSide {
 			b := bulge(x, y)
 			slope := float32((b-bulge(x-2, y-2))*1.3) + float32((b-bulge(x+1, y-2))*0.7)
-			shade := 0.5 + float32(slope*1.5)
-			cells[y*puffSide+x] = puffCell{level(ramp(0.12, 0.75, b)), level(shade)}
+			shade := 0.5 + float32(slope*1.6)
+			cells[y*puffSide+x] = puffCell{level(ramp(0.15, 0.8, b)), level(shade)}
 		}
 	}
 	return cells

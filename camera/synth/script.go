@@ -34,9 +34,10 @@ func DefaultScript() Script {
 	return Script{
 		FireSeconds: 13.5, FireAhead: 78, FireRight: 2,
 		Phases: []Phase{
-			{"cruise", 5.5, 14, 62, -19, 0, 0, 0, 0},
-			{"smoke", 3.2, 11, 60, -20, 0, 0.8, 0, 0},
-			{"ignition", 2.2, 6, 54, -22, 0, 1, 1, 0},
+			{"cruise", 5.0, 14, 62, -19, 0, 0, 0, 0},
+			{"smoke", 1.0, 13, 62, -19, 0, 0.8, 0, 0},
+			{"smoke", 2.9, 11, 60, -20, 0, 1, 0, 0},
+			{"ignition", 2.0, 6, 54, -22, 0, 1, 1, 0},
 			{"fire", 6.0, 4, 48, -24, 4, 1, 1, 0},
 			{"pass", 1.7, -10, 58, -18, 120, 0.3, 0.5, 0},
 			{"clear", 4.0, -15, 64, -20, 165, 0, 0, 0},
@@ -116,7 +117,7 @@ func (s Script) travelled(t float64) float64 {
 			u = t / p.Seconds
 		}
 		v := math.Min(u, 1)
-		area := float64(v*v*v) - float64(v*v*v*v)/2 + math.Max(u-1, 0)
+		area := float64(v*v*v) - float64(v*v*v*v/2) + math.Max(u-1, 0)
 		sum += float64(p.Seconds * (float64(from*u) + float64((p.Speed-from)*area)))
 		if t <= p.Seconds {
 			return sum

@@ -18,8 +18,8 @@ const (
 	flesh material = iota
 	palmFlesh
 	cloth
+	face
 	hair
-	glass
 	vest
 )
 
@@ -79,11 +79,11 @@ func (m *model) ambient(p, n vec, near []int, step float32) float32 {
 	var shut float32
 	weight := float32(1)
 	for i := 1; i <= 4; i++ {
-		r := step * float32(i)
+		r := float32(step * float32(i))
 		shut += float32(weight * max(r-m.field(p.add(n.scale(r)), near), 0))
 		weight *= 0.7
 	}
-	return 1 - min(shut/(step*3), 0.85)
+	return 1 - min(shut/(step*3.6), 0.65)
 }
 
 // sunlit is the soft shadow toward the light, 0…1.

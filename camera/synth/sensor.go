@@ -13,9 +13,9 @@ type sensor struct {
 func newSensor(w, h int, seed uint64, exposure float32) *sensor {
 	s := &sensor{rows: make([]uint32, w*h), left: make([]int32, w)}
 	for i := range s.tone {
-		u := float32(i) / 1023 * exposure // 1.0 is 255 before the shoulder
+		u := float32(float32(i) / 1023 * exposure) // 1.0 is 255 before the shoulder
 		if u > 0.8 {
-			u = 0.8 + float32(0.2*(1-exp(-float64(u-0.8)/0.2)))
+			u = 0.8 + float32(0.2*(1-exp(-float64((u-0.8)*5))))
 		}
 		s.tone[i] = level(u)
 	}

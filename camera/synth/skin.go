@@ -10,13 +10,14 @@ type wardrobe struct {
 	bounce      vec // light from below
 	cap         bool
 	glasses     bool
+	vested      bool
 	weave       []uint8 // 256×256 noise
 }
 
 func newWardrobe(seed uint64, lk *look) wardrobe {
 	r := newRNG(seed, 41)
 	tones := []vec{{0.90, 0.70, 0.60}, {0.84, 0.62, 0.51}, {0.76, 0.55, 0.43}, {0.66, 0.46, 0.35}, {0.50, 0.34, 0.25}, {0.38, 0.25, 0.19}}
-	u := float32(r.unit()*r.between(0.6, 1)) * (float32(len(tones)-1) - 0.01)
+	u := float32(r.unit() * r.between(0.6, 1) * (float32(len(tones)-1) - 0.01))
 	skin := tones[int(u)].mix(tones[int(u)+1], u-float32(int(u)))
 	fabrics := []vec{{0.16, 0.20, 0.30}, {0.20, 0.22, 0.22}, {0.55, 0.53, 0.50}, {0.30, 0.36, 0.42},
 		{0.38, 0.20, 0.18}, {0.24, 0.33, 0.24}, {0.72, 0.72, 0.70}, {0.13, 0.13, 0.14}}
@@ -28,16 +29,16 @@ func newWardrobe(seed uint64, lk *look) wardrobe {
 	return wardrobe{
 		skin: skin, palm: skin.mix(vec{0.88, 0.66, 0.57}, 0.35),
 		cloth: fabrics[r.below(len(fabrics))], hair: hairs[r.below(len(hairs))],
-		vest:  []vec{{0.80, 0.85, 0.16}, {0.88, 0.36, 0.10}}[r.below(2)],
+		vest:  []vec{{0.66, 0.72, 0.18}, {0.88, 0.36, 0.10}}[r.below(2)],
 		light: vec{float32(side * r.between(0.25, 0.8)), r.between(0.45, 0.9), r.between(0.45, 0.9)}.unit(),
 		sun:   lk.sunlight.scale(0.74), sky: lk.skylight.scale(0.98), bounce: lk.grass.scale(0.35),
-		cap: r.below(3) == 0, glasses: r.below(3) == 0, weave: noiseTile(seed^0x81, 32, 4),
+		cap: r.below(3) == 0, glasses: r.below(3) == 0, vested: r.below(5) < 2, weave: noiseTile(seed^0x81, 32, 4),
 	}
 }
 
 // fleck is fine surface noise, -0.5…0.5, at a model point.
 func (w *wardrobe) fleck(p vec, scale float32) float32 {
-	x, y := int(p.x*scale+1000), int(p.y*scale+1000)
+	x, y := int(float32(p.x*scale)+1000), int(float32(p.y*scale)+1000)
 	return float32(w.weave[y&255*256+x&255])/255 - 0.5
 }
 
@@ -48,11 +49,11 @@ func (w *wardrobe) albedo(m *model, b *bone, t float32, p, n vec) vec {
 	case cloth:
 		return w.cloth.scale(1 + float32(0.22*w.fleck(q, 700)) + float32(0.2*w.fleck(q, 60)))
 	case vest:
-		return w.vest.scale(1 + float32(0.15*w.fleck(q, 300)))
+		return w.vestCloth(q)
+	case face:
+		return w.faceSkin(q)
 	case hair:
 		return w.hair.scale(1 + float32(0.7*w.fleck(vec{q.x * 3, q.y * 0.4, 0}, 900)))
-	case glass:
-		return vec{0.05, 0.05, 0.06}
 	}
 	return w.handSkin(b, t, q, p, n)
 }
@@ -76,7 +77,7 @@ func (w *wardrobe) handSkin(b *bone, t float32, q, p, n vec) vec {
 	} else {
 		span := b.b.sub(b.a).len()
 		wave := float32(0.012 * w.fleck(q, 200))
-		dark = crease(float32(t*span)+wave, facing) + crease(float32((1-t)*span)+wave, facing)*0.7
+		dark = crease(float32(t*span)+wave, facing) + float32(crease(float32((1-t)*span)+wave, facing)*0.7)
 		if b.tip {
 			dark = crease(float32(t*span)+wave, facing)
 		}
@@ -123,9 +124,9 @@ func palmLines(q vec) float32 {
 	for i := range curves {
 		d := bezierDistance(&curves[i], q)
 		u, s := d/0.0085, d/0.035
-		dark = max(dark, 1/(1+float32(u*u*u*u))*0.85+0.25/(1+float32(s*s)))
+		dark = max(dark, float32(0.62/(1+float32(u*u*u*u)))+float32(0.22/(1+float32(s*s))))
 	}
-	return dark
+	return float32(dark * (0.8 + float32(0.4*sin(float64(float32(q.x*19)+float32(q.y*31))))))
 }
 
 // bezierDistance is how far q is from a quadratic curve, seen along z.
@@ -151,7 +152,7 @@ func (w *wardrobe) shade(c, n vec, open, sunlit float32, wet float32) vec {
 	edge := float32(ramp(-0.2, 0.1, nl) * (1 - ramp(0.1, 0.5, nl)) * sunlit) // blood glows at the terminator
 	light := w.sun.scale(direct)
 	light = light.add(w.sky.scale(float32(open * (0.62 + float32(0.38*n.y)))))
-	light = light.add(w.bounce.scale(float32(open * max(0.5-n.y*0.5, 0))))
+	light = light.add(w.bounce.scale(float32(open * max(0.5-float32(n.y*0.5), 0))))
 	light = light.add(vec{0.09, 0.02, 0.01}.scale(edge))
 	half := w.light.add(vec{0, 0, 1}).unit()
 	s := max(n.dot(half), 0)

@@ -73,13 +73,15 @@ type Flight struct {
 
 	closed    chan struct{}
 	closeOnce sync.Once
-	next      uint64
-	start     time.Time
+	next      uint64    // the next frame to read
+	start     time.Time // when the first frame was read, paced
+	timer     *time.Timer
 }
 
 var _ camera.Source = (*Flight)(nil)
 
-// New prepares a flight: it grows the terrain, which takes some 0.3 s. Faulty
+// New prepares a flight: it grows the terrain and shapes the person, which takes
+// some 0.7 s at the default size. Faulty
 // options are an error that names the option.
 func New(o Options) (*Flight, error) {
 	if err := o.complete(); err != nil {
@@ -99,7 +101,7 @@ func New(o Options) (*Flight, error) {
 	f.sensor = newSensor(o.Width, o.Height, o.Seed, f.look.exposure)
 	f.blaze = f.newBlaze()
 	if f.gesture != "none" {
-		f.person = newPerson(o.Seed, &f.look, f.gesture)
+		f.person = newPerson(o.Seed, &f.look, f.gesture, o.Height)
 	}
 	return f, nil
 }
@@ -129,8 +131,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("size: got %dx%d, want 32x32 to 4096x4096", o.Width, o.Height)
 	case !(o.FPS > 0 && o.FPS <= 1000):
 		return fmt.Errorf("fps: got %g, want more than 0 and at most 1000", o.FPS)
-	case o.Duration < 0:
-		return fmt.Errorf("duration: got %v, want more than 0", o.Duration)
+	case o.Duration < 0 || o.Duration > 24*time.Hour:
+		return fmt.Errorf("duration: got %v, want more than 0 and at most 24h", o.Duration)
 	}
 	return nil
 }
@@ -153,6 +155,7 @@ func (f *Flight) Close() error {
 // frame is due; a reader that falls behind finds the sequence numbers of the
 // frames it missed gone. It returns io.EOF at the end unless Loop is set,
 // os.ErrClosed after Close and the error of ctx when that ends the wait.
+// The capture time is when the frame is complete.
 func (f *Flight) ReadFrame(ctx context.Context, fr *camera.Frame) error {
 	if err := f.wait(ctx); err != nil {
 		return err
@@ -169,7 +172,8 @@ func (f *Flight) ReadFrame(ctx context.Context, fr *camera.Frame) error {
 	return nil
 }
 
-// wait blocks until the next frame is due.
+// wait blocks until the next frame is due and skips the frames that a late
+// reader has missed.
 func (f *Flight) wait(ctx context.Context) error {
 	select {
 	case <-f.closed:
@@ -178,7 +182,38 @@ func (f *Flight) wait(ctx context.Context) error {
 		return ctx.Err()
 	default:
 	}
-	return nil
+	if !f.opt.Paced {
+		return nil
+	}
+	if f.timer == nil {
+		f.start, f.timer = time.Now(), time.NewTimer(0)
+	} else {
+		f.skip(time.Since(f.start))
+		f.timer.Reset(f.due(f.next) - time.Since(f.start))
+	}
+	defer f.timer.Stop()
+	select {
+	case <-f.closed:
+		return os.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.timer.C:
+		return nil
+	}
+}
+
+// due is when a frame is shown, after the first one.
+func (f *Flight) due(seq uint64) time.Duration {
+	return time.Duration(float64(seq) / f.fps * float64(time.Second))
+}
+
+// skip moves on to the newest frame that is already due.
+func (f *Flight) skip(elapsed time.Duration) {
+	newest := uint64(max(elapsed.Seconds(), 0) * f.fps)
+	if !f.opt.Loop {
+		newest = min(newest, f.frames)
+	}
+	f.next = max(f.next, newest)
 }
 
 // Render draws frame seq into fr as RGB24, reusing its memory, and sets Seq.
@@ -193,9 +228,7 @@ func (f *Flight) Render(seq uint64, fr *camera.Frame) error {
 	f.drawn, f.drawnSeq = true, seq
 	f.sensor.gather(f.march.cols, f.width, f.height, v.blurX)
 	if f.person != nil {
-		if pl, ok := f.person.at(&v, f.shake(v.t)); ok {
-			f.person.hand.paste(f.sensor.rows, f.width, f.height, pl)
-		}
+		f.person.show(f.sensor.rows, &v, f.shake(v.t))
 	}
 	f.sensor.develop(fr, f.fx, seq)
 	return nil
@@ -206,6 +239,9 @@ func (f *Flight) drawLayers(v *view) {
 	f.march.draw(f.ground, &f.look, v)
 	f.fx.reset()
 	list := f.blaze.gather(f, v)
+	if len(list) > 0 {
+		f.march.layDepth()
+	}
 	for i := range list {
 		f.fx.draw(&list[i], f.march)
 	}

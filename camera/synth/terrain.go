@@ -170,8 +170,8 @@ func newStroke(r *rng, swing, width float32) *stroke {
 	at := r.between(0, mapSpan)
 	p1, p2 := r.between(0, 6.28), r.between(0, 6.28)
 	for y := range s.centre {
-		u := float64(y) / mapSize * 360 * degree
-		wave := sin(u+float64(p1)) + float32(0.35*sin(3*u+float64(p2)))
+		u := float64(float64(y) / mapSize * 360 * degree)
+		wave := sin(u+float64(p1)) + float32(0.35*sin(float64(3*u)+float64(p2)))
 		s.centre[y] = at + float32(swing*wave)
 	}
 	return s
@@ -179,7 +179,7 @@ func newStroke(r *rng, swing, width float32) *stroke {
 
 // distance is metres from the stroke's edge at texel (x,y), negative inside.
 func (s *stroke) distance(x, y int) float32 {
-	d := float32(x)*texel - s.centre[y]
+	d := float32(float32(x)*texel) - s.centre[y]
 	for d > mapSpan/2 {
 		d -= mapSpan
 	}
@@ -259,7 +259,7 @@ func (l *land) crown(x0, y0 int, size, shade float32) {
 			if d >= 1 {
 				continue
 			}
-			rise := lerp(1-d, sqrt(1-max(d, 0)*max(d, 0)), lk.broad)
+			rise := lerp(1-d, sqrt(1-float32(max(d, 0)*max(d, 0))), 0.2+float32(0.8*lk.broad))
 			h := base + float32(top*(0.12+float32(0.88*rise))) + float32((l.fine[i]-0.5)*2.5)
 			if h > l.height[i] {
 				l.height[i] = h
@@ -286,7 +286,7 @@ func (l *land) light() []uint32 {
 			}
 			sky := 0.5 + float32(0.5*n.z)
 			lit := l.look.sunlight.scale(direct).add(l.look.skylight.scale(sky))
-			c := l.colour[i].times(lit)
+			c := l.colour[i].times(lit).scale(1.3) // leaves room for tint and grain, which only darken
 			out[i] = c.pack() | uint32(min(max(float32(h*4), 0), 255))<<24
 		}
 	}
@@ -304,7 +304,7 @@ func (l *land) sunlit(x, y int, h float32) float32 {
 		i := (y+int(float32(dy*step)))&(mapSize-1)*mapSize + (x+int(float32(dx*step)))&(mapSize-1)
 		over := l.height[i] - h - float32(dh*step)
 		if over > 0 {
-			open = min(open, 1-over*0.6)
+			open = min(open, 1-float32(over*0.6))
 		}
 	}
 	return max(open, 0.08)
@@ -339,7 +339,7 @@ func (t *terrain) grow(seed uint64, lk look) {
 	t.tint = make([]uint8, macroDim*macroDim)
 	for i := range f {
 		t.hills[i] = int32(float32(f[i]*lk.hills) * 256)
-		t.tint[i] = uint8(104 + float32(48*g[i]))
+		t.tint[i] = uint8(90 + float32(38*g[i]))
 	}
 }
 

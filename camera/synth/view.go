@@ -27,13 +27,13 @@ func (v *view) project(p vec) (sx, sy, depth float32) {
 		return 0, 0, 0
 	}
 	side := float64(dx*v.fy) - float64(dy*v.fx)
-	col := float64(v.w)/2 + float64(side*v.focal)/d
+	col := float64(float64(v.w)/2) + float64(side*v.focal)/d
 	row := v.horizonAt(col) - float64((float64(p.z)-v.z)*v.focal)/d
 	return float32(col), float32(row), float32(d)
 }
 
 func (v *view) horizonAt(col float64) float64 {
-	return v.horizon + float64(v.roll*(col-float64(v.w)/2))
+	return v.horizon + float64(v.roll*(col-float64(float64(v.w)/2)))
 }
 
 // viewAt places the camera at t seconds of the unscaled script.
@@ -49,10 +49,10 @@ func (f *Flight) viewAt(t float64) view {
 	v.yaw = heading - float64((p.Yaw+float64(s[1]*0.35)+float64(3*math.Sin(t*0.45)))*degree)
 	v.fx, v.fy = float64(cos(v.yaw)), float64(sin(v.yaw))
 	v.focal = float64(float64(v.w) * 0.77)
-	v.horizon = float64(v.h)/2 + float64(v.focal*math.Tan((p.Pitch+float64(s[2]*0.3))*degree))
-	v.roll = math.Tan((float64(s[3]*0.9) + float64(1.5*math.Sin(t*0.31+1))) * degree)
+	v.horizon = float64(float64(v.h)/2) + float64(v.focal*math.Tan((p.Pitch+float64(s[2]*0.3))*degree))
+	v.roll = math.Tan((float64(s[3]*0.9) + float64(1.5*math.Sin(float64(t*0.31)+1))) * degree)
 	before := f.script.at(math.Max(t-0.02, 0)).Yaw
-	v.blurX = int(min(math.Abs(p.Yaw-before)*0.4*degree*v.focal+math.Abs(float64(s[1])), 9))
+	v.blurX = int(min(float64(math.Abs(p.Yaw-before)*0.4*degree*v.focal)+math.Abs(float64(s[1])), 9))
 	return v
 }
 
