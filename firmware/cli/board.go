@@ -44,7 +44,11 @@ func printBoard(s Streams, d boards.Detection) error {
 	row("model", orUnknown(d.Model))
 	row("SoC", orUnknown(b.SoC))
 	row("processor", orUnknown(d.CPUModel))
-	row("memory", d.MemoryTotal)
+	memory := "unknown"
+	if d.MemoryTotal > 0 {
+		memory = d.MemoryTotal.String()
+	}
+	row("memory", memory)
 	row("JetPack", orUnknown(d.JetPack))
 	row("compute capability", orUnknown(b.ComputeCapability.SM()))
 	fast := "unknown: no GPU of the table"

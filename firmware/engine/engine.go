@@ -3,8 +3,6 @@
 package engine
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 
 	"emberwing/boards"
@@ -65,9 +63,3 @@ func Shipped() []string { return infer.ModelNames(models.FS) }
 // Find loads the manifest and verifies the files of the model that a person
 // names, without opening a session.
 func Find(name string) (*infer.Model, error) { return infer.Resolve(models.FS, name) }
-
-// IsMissing tells whether err means that the program was built, or installed,
-// without ONNX Runtime, rather than that something is wrong with a model.
-func IsMissing(err error) bool {
-	return errors.Is(err, ort.ErrNoCgo) || errors.Is(err, ort.ErrNoLibrary) || errors.Is(err, fs.ErrNotExist) && !os.IsPermission(err)
-}

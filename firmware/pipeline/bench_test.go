@@ -1,0 +1,217 @@
+package pipeline_test
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"emberwing/camera"
+	"emberwing/camera/pixel"
+	"emberwing/camera/synth"
+	"emberwing/firmware/engine"
+	"emberwing/firmware/event"
+	"emberwing/firmware/health"
+	"emberwing/firmware/pipeline"
+	"emberwing/infer"
+)
+
+// openFire opens the shipped fire model on the CPU, as the daemon would.
+func openFire(b *testing.B, p infer.Precision) pipeline.Model {
+	b.Helper()
+	e, err := engine.New("")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			b.Fatalf("run scripts/setup: %v", err)
+		}
+		b.Skipf("run scripts/setup: %v", err)
+	}
+	m, s, err := e.Open("fire", infer.Options{Precision: p, Providers: []infer.Provider{infer.CPU}, Slots: pipeline.Slots})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		s.Close()
+		e.Close()
+	})
+	v, err := m.Variant(p)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := m.Decision
+	return pipeline.Model{Manifest: &m.Manifest, Session: s, Rule: m.Rule(v), Temporal: event.Rule{
+		Window: d.Window, Agree: d.Agree, Threshold: v.Threshold, Release: d.Release, Update: time.Second,
+	}}
+}
+
+// renderFlight renders frames of the synthetic flight ahead of time: a camera
+// does not cost the processor what rendering does.
+func renderFlight(b *testing.B, n int) []camera.Frame {
+	b.Helper()
+	f, err := synth.New(synth.Options{Seed: 1, FPS: 15})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	frames := make([]camera.Frame, n)
+	for i := range frames {
+		if err := f.Render(f.Frames()*uint64(i)/uint64(n), &frames[i]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return frames
+}
+
+// recorded plays rendered frames at a fixed rate.
+type recorded struct {
+	frames []camera.Frame
+	tick   *time.Ticker
+	seq    uint64
+}
+
+func (r *recorded) Info() camera.Info { return camera.Info{Kind: "test", Name: "rendered flight"} }
+
+func (r *recorded) Close() error { r.tick.Stop(); return nil }
+
+func (r *recorded) ReadFrame(ctx context.Context, f *camera.Frame) error {
+	select {
+	case <-r.tick.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	f.CopyFrom(&r.frames[r.seq%uint64(len(r.frames))])
+	r.seq++
+	f.Seq, f.Captured = r.seq, time.Now()
+	return nil
+}
+
+type nowhere struct{}
+
+func (nowhere) Handle(pipeline.Step) {}
+
+// slice is how long each side of a comparison runs before the other has its
+// turn: short enough that a noisy machine disturbs both alike.
+const slice = 400 * time.Millisecond
+
+// bareRate runs the session alone, on an input that stays as it is.
+func bareRate(b *testing.B, s infer.Session) float64 {
+	runs := 0
+	start := time.Now()
+	for ; time.Since(start) < slice; runs++ {
+		if err := s.Run(0); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return float64(runs) / time.Since(start).Seconds()
+}
+
+// loopRate runs the whole loop: capture, resize, infer, decide.
+func loopRate(b *testing.B, m pipeline.Model, frames []camera.Frame, fps float64) float64 {
+	open := func(context.Context) (camera.Source, error) {
+		return &recorded{frames: frames, tick: time.NewTicker(time.Duration(float64(time.Second) / fps))}, nil
+	}
+	l, err := pipeline.New(pipeline.Config{Open: open, StallAfter: time.Second, Models: []pipeline.Model{m}, Sink: nowhere{}, Health: health.NewTracker()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), slice)
+	defer cancel()
+	start := time.Now()
+	l.Run(ctx)
+	return float64(l.Counts().Inferred) / time.Since(start).Seconds()
+}
+
+// BenchmarkLoop compares the frame rate of the loop on the synthetic flight
+// with that of the bare session on the same model. Both run in turns; the
+// median of the ratios is printed with its range. The camera is half as fast
+// again as the bare session, so that frames are never what is missing.
+func BenchmarkLoop(b *testing.B) {
+	for _, p := range []infer.Precision{infer.FP32, infer.INT8} {
+		b.Run(string(p), func(b *testing.B) {
+			m := openFire(b, p)
+			frames := renderFlight(b, 16)
+			bareRate(b, m.Session) // warm up
+			var ratios, bare []float64
+			for b.Loop() {
+				for range 5 {
+					alone := bareRate(b, m.Session)
+					bare = append(bare, alone)
+					ratios = append(ratios, loopRate(b, m, frames, 1.5*alone)/alone)
+				}
+			}
+			slices.Sort(ratios)
+			slices.Sort(bare)
+			b.ReportMetric(ratios[len(ratios)/2], "loop/bare")
+			b.ReportMetric(ratios[0], "loop/bare-min")
+			b.ReportMetric(ratios[len(ratios)-1], "loop/bare-max")
+			b.ReportMetric(bare[len(bare)/2], "bare-fps")
+			b.ReportMetric(float64(runtime.NumCPU()), "cores")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkStage measures each stage by itself.
+func BenchmarkStage(b *testing.B) {
+	frames := renderFlight(b, 4)
+	b.Run("capture", func(b *testing.B) {
+		f, err := synth.New(synth.Options{Seed: 1, Loop: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		var frame camera.Frame
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := f.ReadFrame(b.Context(), &frame); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	for _, p := range []infer.Precision{infer.FP32, infer.INT8} {
+		b.Run(string(p), func(b *testing.B) { benchmarkModel(b, openFire(b, p), frames) })
+	}
+}
+
+func benchmarkModel(b *testing.B, m pipeline.Model, frames []camera.Frame) {
+	spec, err := pipeline.Spec(m.Manifest.Input)
+	if err != nil {
+		b.Fatal(err)
+	}
+	plan, err := pixel.NewPlan(spec, frames[0].Width, frames[0].Height, frames[0].Format)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("preprocess", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if err := plan.Into(m.Session.Input(0), &frames[i%len(frames)]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("infer", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := m.Session.Run(0); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("decide", func(b *testing.B) {
+		tracker, err := event.New(m.Temporal)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var r infer.Result
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := m.Rule.Decide(m.Session.Output(0), &r); err != nil {
+				b.Fatal(err)
+			}
+			tracker.Observe(event.Observation{At: time.Now(), Label: r.Label, Score: r.Trigger, Raw: r.Raw})
+		}
+	})
+}
