@@ -9,6 +9,7 @@ package broker
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,8 @@ type Options struct {
 	// Username and Password, when set, are asked of every client.
 	Username, Password string
 
+	TLS *tls.Config // when set, connections without TLS are refused
+
 	Log *slog.Logger // slog.Default; notices of the server are logged as debug
 }
 
@@ -38,6 +41,7 @@ type Options struct {
 type Broker struct {
 	server   *server.Server
 	hostport string
+	scheme   string
 	tempDir  string // "" when the store belongs to the caller
 	close    sync.Once
 	err      error
@@ -75,6 +79,10 @@ func (b *Broker) start(ctx context.Context, opts Options) (err error) {
 	}
 	b.server.SetLoggerV2(quietLog{opts.Log}, false, false, false)
 	b.server.Start()
+	b.scheme = "tcp"
+	if opts.TLS != nil {
+		b.scheme = "ssl"
+	}
 	return b.waitReady(ctx, opts.Host)
 }
 
@@ -86,7 +94,7 @@ func serverOptions(o Options) *server.Options {
 	return &server.Options{
 		ServerName: "emberwing", DontListen: true, NoSigs: true, NoSystemAccount: true,
 		JetStream: true, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways, DisableJetStreamBanner: true,
-		MQTT: server.MQTTOpts{Host: o.Host, Port: port, Username: o.Username, Password: o.Password},
+		MQTT: server.MQTTOpts{Host: o.Host, Port: port, Username: o.Username, Password: o.Password, TLSConfig: o.TLS},
 	}
 }
 
@@ -116,8 +124,8 @@ func (b *Broker) waitReady(ctx context.Context, host string) error {
 	return nil
 }
 
-// URL returns tcp://host:port.
-func (b *Broker) URL() string { return "tcp://" + b.hostport }
+// URL returns tcp://host:port, with TLS ssl://host:port.
+func (b *Broker) URL() string { return b.scheme + "://" + b.hostport }
 
 // Close ends all connections and removes the store if it was a temporary one. Close
 // again does nothing.

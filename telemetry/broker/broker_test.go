@@ -3,7 +3,13 @@ package broker_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
+	"math/big"
 	"net"
 	"os"
 	"strconv"
@@ -100,4 +106,46 @@ func TestPassword(t *testing.T) {
 	if _, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: b.URL(), Username: "drone", Password: "wrong"}, mqtt.Session{ClientID: "x"}); err == nil {
 		t.Error("a wrong password was accepted")
 	}
+}
+
+func TestTLS(t *testing.T) {
+	certificate, roots := selfSigned(t)
+	b := start(t, broker.Options{TLS: &tls.Config{Certificates: []tls.Certificate{certificate}}})
+	if !strings.HasPrefix(b.URL(), "ssl://") {
+		t.Errorf("got %s, want ssl://", b.URL())
+	}
+	dial(t, b.URL(), mqtt.Broker{TLS: &tls.Config{RootCAs: roots}}).Disconnect(time.Second)
+	for name, broker := range map[string]mqtt.Broker{
+		"unknown certificate": {URL: b.URL()},
+		"no tls":              {URL: strings.Replace(b.URL(), "ssl://", "tcp://", 1)},
+	} {
+		if c, err := mqtt.Dial(t.Context(), broker, mqtt.Session{ClientID: "x"}); err == nil {
+			c.Abort()
+			t.Errorf("%s: connected", name)
+		}
+	}
+}
+
+// selfSigned makes a certificate for 127.0.0.1 and a pool that trusts it.
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }

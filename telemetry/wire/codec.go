@@ -121,13 +121,13 @@ func jsonError(err error, h *Header) error {
 	return err
 }
 
-var publishedKey = []byte(`"published":"`)
+const publishedKey = `"published":"`
 
 // Stamp sets the publish time inside an encoded message, in place, without decoding
 // it: the field has a fixed width. It reports whether the message has the field.
 // A key cannot be confused with text, in which the quotes would be escaped.
 func Stamp(payload []byte, at time.Time) bool {
-	i := bytes.Index(payload, publishedKey)
+	i := bytes.Index(payload, []byte(publishedKey))
 	if y := at.UTC().Year(); i < 0 || y < 1 || y > 9999 {
 		return false
 	}
