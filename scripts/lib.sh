@@ -99,7 +99,7 @@ vcs_flag() {
 	if git -C "$root" rev-parse HEAD >/dev/null 2>&1; then echo -buildvcs=true; else echo -buildvcs=false; fi
 }
 
-# opencv_flags exports the compiler's flags for OpenCV and sets EMBERWING_TAGS.
+# opencv_flags exports the compiler's flags for OpenCV and sets OPENCV_TAGS.
 opencv_flags() {
 	set -a
 	# shellcheck source=scripts/cgo.env

@@ -37,7 +37,7 @@ func newPerson(seed uint64, lk *look, gesture string, height int) *person {
 	if flip {
 		hand = hand.mirrored()
 	}
-	p := &person{side: r.between(-0.25, 0.25), tall: r.between(0.52, 0.72),
+	p := &person{side: r.between(-0.25, 0.25), tall: r.between(0.5, 0.68),
 		lift: r.between(0.42, 0.52), rate: r.between(2, 4), off: r.between(0, 6.28)}
 	detail := min(float32(height)*0.54, 320) // pixels a hand length
 	p.hand = paint(hand, &w, -1, -1.5, 1, 1.15, detail)

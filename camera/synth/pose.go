@@ -50,7 +50,7 @@ func newHand(name string, r *rng) *model {
 	p := table[max(i, 0)]
 	m := &model{}
 	m.palm()
-	open := r.between(0.7, 1.25)
+	open := r.between(0.8, 1.25)
 	for k := range 4 {
 		f := p.finger[k]
 		bend := r.between(-5, 7)
@@ -62,14 +62,14 @@ func newHand(name string, r *rng) *model {
 	}
 	m.thumb(p.thumb, r)
 	m.forearm()
-	roll := p.roll + float64(r.between(-14, 14))
-	return m.turned(float64(r.between(-20, 20))*degree, float64(r.between(-14, 10))*degree, roll*degree)
+	roll := p.roll + float64(r.between(-12, 12))
+	return m.turned(float64(r.between(-15, 15))*degree, float64(r.between(-12, 8))*degree, roll*degree)
 }
 
 // knuckles are where the fingers begin, lengths those of their bones.
 var (
 	knuckles = [4]vec{{0.165, 0.53, 0}, {0.055, 0.555, 0.008}, {-0.055, 0.53, 0.006}, {-0.155, 0.47, -0.006}}
-	lengths  = [4][3]float32{{0.205, 0.125, 0.095}, {0.225, 0.14, 0.1}, {0.21, 0.13, 0.098}, {0.16, 0.095, 0.085}}
+	lengths  = [4][3]float32{{0.222, 0.133, 0.1}, {0.243, 0.149, 0.106}, {0.226, 0.139, 0.104}, {0.174, 0.102, 0.09}}
 	girth    = [4]float32{1, 1.02, 0.97, 0.84}
 )
 
@@ -126,7 +126,7 @@ func (m *model) thumb(joints [4]vec, r *rng) {
 		if joints[3].z > 0.2 && i == 2 {
 			away = vec{0, 0.2, 1}.unit() // folded over the fingers, nail outward
 		}
-		m.bones = append(m.bones, bone{a: a, b: b, ra: radii[i], rb: radii[i+1], fuse: fuse, back: away, tip: i == 2})
+		m.bones = append(m.bones, bone{a: a, b: b, ra: radii[i], rb: radii[i+1], fuse: fuse, skin: [3]material{palmFlesh, flesh, flesh}[i], back: away, tip: i == 2})
 	}
 }
 

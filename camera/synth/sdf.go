@@ -83,7 +83,7 @@ func (m *model) ambient(p, n vec, near []int, step float32) float32 {
 		shut += float32(weight * max(r-m.field(p.add(n.scale(r)), near), 0))
 		weight *= 0.7
 	}
-	return 1 - min(shut/(step*3.6), 0.65)
+	return 1 - min(shut/(step*4.2), 0.55)
 }
 
 // sunlit is the soft shadow toward the light, 0…1.

@@ -29,9 +29,9 @@ func newWardrobe(seed uint64, lk *look) wardrobe {
 	return wardrobe{
 		skin: skin, palm: skin.mix(vec{0.88, 0.66, 0.57}, 0.35),
 		cloth: fabrics[r.below(len(fabrics))], hair: hairs[r.below(len(hairs))],
-		vest:  []vec{{0.66, 0.72, 0.18}, {0.88, 0.36, 0.10}}[r.below(2)],
+		vest:  []vec{{0.60, 0.66, 0.18}, {0.58, 0.27, 0.13}}[r.below(2)],
 		light: vec{float32(side * r.between(0.25, 0.8)), r.between(0.45, 0.9), r.between(0.45, 0.9)}.unit(),
-		sun:   lk.sunlight.scale(0.74), sky: lk.skylight.scale(0.98), bounce: lk.grass.scale(0.35),
+		sun:   lk.sunlight.scale(0.74), sky: lk.skylight.scale(1.05), bounce: lk.grass.scale(0.35),
 		cap: r.below(3) == 0, glasses: r.below(3) == 0, vested: r.below(5) < 2, weave: noiseTile(seed^0x81, 32, 4),
 	}
 }
@@ -61,7 +61,10 @@ func (w *wardrobe) albedo(m *model, b *bone, t float32, p, n vec) vec {
 // handSkin adds nails, creases, the lines of the palm and blotches.
 func (w *wardrobe) handSkin(b *bone, t float32, q, p, n vec) vec {
 	facing := -n.dot(b.back) // 1 on the palm side
-	c := w.skin.mix(w.palm, ramp(-0.3, 0.5, facing))
+	if b.back == (vec{}) {
+		facing = n.z
+	}
+	c := w.skin.mix(w.palm, float32(ramp(-0.3, 0.5, facing)*ramp(-0.4, 0.05, q.y)))
 	blotch := w.fleck(q, 90) + float32(0.6*w.fleck(q, 400))
 	c = c.times(vec{1 + float32(0.10*blotch), 1 + float32(0.16*blotch), 1 + float32(0.15*blotch)})
 	if b.tip {
@@ -73,7 +76,7 @@ func (w *wardrobe) handSkin(b *bone, t float32, q, p, n vec) vec {
 	}
 	dark := float32(0)
 	if b.skin == palmFlesh {
-		dark = palmLines(q) * ramp(0.1, 0.6, facing)
+		dark = palmLines(q) * ramp(0.1, 0.6, facing) * ramp(0.04, 0.14, q.y)
 	} else {
 		span := b.b.sub(b.a).len()
 		wave := float32(0.012 * w.fleck(q, 200))
@@ -114,11 +117,10 @@ func (w *wardrobe) nail(c vec, b *bone, t float32, p, n vec) vec {
 
 // palmLines is the darkness of the three great lines at a hand-local point.
 func palmLines(q vec) float32 {
-	curves := [4][3]vec{
+	curves := [3][3]vec{
 		{{-0.215, 0.40, 0}, {-0.02, 0.36, 0}, {0.10, 0.50, 0}}, // heart
 		{{0.225, 0.36, 0}, {0.05, 0.34, 0}, {-0.16, 0.23, 0}},  // head
-		{{0.225, 0.36, 0}, {0.03, 0.30, 0}, {0.035, 0.04, 0}},  // life
-		{{-0.10, 0.01, 0}, {0.0, 0.03, 0}, {0.11, 0.01, 0}},    // wrist
+		{{0.225, 0.36, 0}, {0.03, 0.30, 0}, {0.035, 0.1, 0}},   // life
 	}
 	dark := float32(0)
 	for i := range curves {
@@ -148,7 +150,7 @@ func bezierDistance(c *[3]vec, q vec) float32 {
 // shade lights a surface point of colour c.
 func (w *wardrobe) shade(c, n vec, open, sunlit float32, wet float32) vec {
 	nl := n.dot(w.light)
-	direct := float32(max((nl+0.18)/1.18, 0) * sunlit)
+	direct := float32(max((nl+0.3)/1.3, 0) * sunlit)
 	edge := float32(ramp(-0.2, 0.1, nl) * (1 - ramp(0.1, 0.5, nl)) * sunlit) // blood glows at the terminator
 	light := w.sun.scale(direct)
 	light = light.add(w.sky.scale(float32(open * (0.62 + float32(0.38*n.y)))))

@@ -38,7 +38,8 @@ func (j *job) write() (int, error) {
 	return j.written, nil
 }
 
-// flight writes n frames of one flight: the odd ones while the hand is up.
+// flight writes n frames of one flight: half of them while the hand is up, a
+// third while there is smoke.
 func (j *job) flight(seed uint64, gesture string, n int) error {
 	r := rand.New(rand.NewPCG(seed, 77))
 	script := vary(synth.DefaultScript(), r)
@@ -47,11 +48,14 @@ func (j *job) flight(seed uint64, gesture string, n int) error {
 		return err
 	}
 	defer f.Close()
-	hand, rest := moments(script)
+	m := moments(script)
 	for i := range n {
-		pick := rest
-		if i%2 == 1 {
-			pick = hand
+		pick := m.hand
+		switch i % 6 {
+		case 0:
+			pick = m.calm
+		case 2, 4:
+			pick = m.burning
 		}
 		seq := pick[r.IntN(len(pick))]
 		if err := f.Render(seq, &j.frame); err != nil {
@@ -82,33 +86,38 @@ func vary(s synth.Script, r *rand.Rand) synth.Script {
 	return s
 }
 
-// moments splits the frames of a script into those with a raised hand and
-// the others.
-func moments(s synth.Script) (hand, rest []uint64) {
+// choice lists the frames of a script with a raised hand, with smoke or fire,
+// and with neither.
+type choice struct{ hand, burning, calm []uint64 }
+
+func moments(s synth.Script) (c choice) {
 	var at, before float64
 	for _, p := range s.Phases {
 		for seq := uint64(at*fps) + 1; float64(seq) < (at+p.Seconds)*fps; seq++ {
-			if p.Hand == 1 && before == 1 {
-				hand = append(hand, seq)
-			} else {
-				rest = append(rest, seq)
+			switch {
+			case p.Hand == 1 && before == 1:
+				c.hand = append(c.hand, seq)
+			case p.Smoke > 0:
+				c.burning = append(c.burning, seq)
+			default:
+				c.calm = append(c.calm, seq)
 			}
 		}
 		at, before = at+p.Seconds, p.Hand
 	}
-	return hand, rest
+	return c
 }
 
 // sort writes the current frame to the folders of its labels. Of the many
 // frames without a hand or fire only some are kept.
 func (j *job) sort(t synth.Truth, seed, seq uint64, i, quality int) error {
 	name := fmt.Sprintf("synth_%d_%04d.jpg", seed, seq)
-	if label := t.Label(); label != "" && (t.Gesture == "none" || i%8 == 1) {
+	if label := t.Label(); label != "" && (t.Gesture == "none" || i%6 == 1) {
 		if err := j.save(filepath.Join("fire", label), name, quality); err != nil {
 			return err
 		}
 	}
-	if t.Gesture != "" && (t.Gesture != "none" || i%8 == 0) {
+	if t.Gesture != "" && (t.Gesture != "none" || i%6 == 0) {
 		return j.save(filepath.Join("gesture", t.Gesture), name, quality)
 	}
 	return nil

@@ -54,7 +54,7 @@ func parse(args []string, stderr io.Writer) (*job, error) {
 	fs.StringVar(&j.out, "out", "", "folder to write to")
 	fs.Uint64Var(&j.seed, "seed", 1000, "seed of the first flight")
 	fs.IntVar(&j.frames, "frames", 600, "frames to render")
-	fs.IntVar(&j.perFlight, "per-flight", 16, "frames from each flight, half of them of the hand")
+	fs.IntVar(&j.perFlight, "per-flight", 12, "frames from each flight, half of them of the hand, a third of the fire")
 	fs.StringVar(&size, "size", size, "width x height in pixels")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

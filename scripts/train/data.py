@@ -11,6 +11,7 @@ Optional renderings (`--synth`, from scripts/synthflight): DIR/*/fire/<label>/*.
 import csv
 import io
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +40,12 @@ def load(path) -> Image.Image:
 
 # --- building blocks: every function takes the sample's generator and returns arrays of CANVAS size -------------------------
 
-def crop(rng, image, low=0.5, size=CANVAS, aspect=0.25) -> np.ndarray:
-    """A random part of image (area share low..1, aspect changed by up to e^±aspect), mirrored half of the time.
+def crop(rng, image, low=0.5, size=CANVAS, aspect=0.25, high=1.0) -> np.ndarray:
+    """A random part of image (area share low..high, aspect changed by up to e^±aspect), mirrored half of the time.
 
     Returns uint8 [size,size,3]."""
     w, h = image.size
-    area, ratio = rng.uniform(low, 1), np.exp(rng.uniform(-aspect, aspect))
+    area, ratio = rng.uniform(low, high), np.exp(rng.uniform(-aspect, aspect))
     cw, ch = min(w, w * np.sqrt(area * ratio)), min(h, h * np.sqrt(area / ratio))
     x, y = rng.random() * (w - cw), rng.random() * (h - ch)
     out = image.resize((size, size), Image.Resampling.BILINEAR, box=(x, y, x + cw, y + ch))
@@ -233,7 +234,7 @@ class Gesture:
     def __init__(self, root: Path):
         self.files = {c: images(root / "gesture/train" / c) for c in LABELS["gesture"][:-1]}
         self.backgrounds = [p for c in LABELS["fire"] for p in images(root / "fire/train" / c)]
-        weight = np.array([1.0] * 9 + [1.4, 2.2])
+        weight = np.array([1.0] * 9 + [1.4, 3.0])
         self.share = weight / weight.sum()
 
     def draw(self, rng):
@@ -252,11 +253,17 @@ class Gesture:
         return np.asarray(grid.resize((CANVAS, CANVAS), Image.Resampling.BILINEAR))
 
     def none(self, rng):
-        """No hand; half of the time other photographs are pasted in as the hands are, so that a pasted box is no clue."""
-        scene = self.background(rng)
-        if rng.random() < 0.5:
-            scene = self.paste(rng, scene, Image.fromarray(self.background(rng)))
-        return scene
+        """No hand; half of the time other photographs are pasted in as the hands are, so that a pasted box is no clue.
+
+        A third of all pictures here are small pieces of hand crops: skin and cloth alone are no gesture."""
+        piece = lambda: self.piece(rng) if rng.random() < 0.35 else self.background(rng)
+        scene = piece()
+        return self.paste(rng, scene, Image.fromarray(piece())) if rng.random() < 0.5 else scene
+
+    def piece(self, rng) -> np.ndarray:
+        """2..9 % of the area of a hand crop, too little to tell a shape by."""
+        label = rng.choice(LABELS["gesture"][:-1])
+        return crop(rng, load(self.files[label][rng.integers(len(self.files[label]))]), 0.02, high=0.09)
 
     def alone(self, rng, image):
         """The crop fills the frame: cut by up to 6 % at each side, or its border repeated outwards by up to 15 %."""
@@ -339,14 +346,15 @@ def validation(task: str, root: Path) -> list:
 
 
 def frames(root: Path, side=0.3) -> list:
-    """(path, label index) of the full frames of gesture_frames whose hand box spans at least `side` of the width or height."""
-    pairs = []
+    """(path, label index) of the full frames of gesture_frames with one hand, whose box spans at least `side` of the frame's."""
     with open(root / "gesture_frames/boxes.csv") as file:
-        for row in csv.DictReader(file):
-            path = root / row["file"]
-            with Image.open(path) as image:
-                w, h = image.size
-            box = [float(row[k]) for k in ("xmin", "ymin", "xmax", "ymax")]
-            if max((box[2] - box[0]) / w, (box[3] - box[1]) / h) >= side:
-                pairs.append((path, LABELS["gesture"].index(row["class"])))
+        rows = list(csv.DictReader(file))
+    hands = Counter(row["file"] for row in rows)
+    pairs = []
+    for row in (r for r in rows if hands[r["file"]] == 1):
+        with Image.open(root / row["file"]) as image:
+            w, h = image.size
+        box = [float(row[k]) for k in ("xmin", "ymin", "xmax", "ymax")]
+        if max((box[2] - box[0]) / w, (box[3] - box[1]) / h) >= side:
+            pairs.append((root / row["file"], LABELS["gesture"].index(row["class"])))
     return pairs

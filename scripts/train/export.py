@@ -33,7 +33,7 @@ TEXT = {
                "EfficientNet-Lite0 at 160x160, the whole frame squashed.",
 }
 WARNING = {
-    "fire": " Trained on photographs gathered from the web; licences of two sources are not verified. See MODEL_CARD.md.",
+    "fire": " Trained on photographs gathered from the web; licences of three sources are not verified. See MODEL_CARD.md.",
     "gesture": " Trained largely on HaGRID (attribution, share-alike). See MODEL_CARD.md.",
 }
 LICENCE = {"fire": "Apache-2.0 AND CC-BY-4.0", "gesture": "Apache-2.0 AND LicenseRef-HaGRID"}  # see the model cards
