@@ -124,11 +124,12 @@ func (d *demo) show(ctx context.Context, s Streams, fly *drone.Drone, url, pictu
 	feed := newPrinter(s.Out, d.json)
 	handlers := fanOut{summary, &alertsOnly{feed, d.json}}
 	if !d.headless {
-		page, stop, err := servePage(d.listen, pictures, s.Err)
+		page, address, stop, err := servePage(d.listen, pictures, "Synthetic flight: rendered pictures, no real fire")
 		if err != nil {
 			return err
 		}
 		defer stop()
+		fmt.Fprintf(s.Err, "live page: %s\n", address)
 		handlers = append(handlers, page)
 	}
 	r, err := ground.New(ground.Options{Broker: mqtt.Broker{URL: url}, Handler: handlers, Log: log})

@@ -18,7 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"emberwing/infer/ort"
+	"emberwing/firmware/firmwaretest"
 	"emberwing/telemetry/ground"
 	"emberwing/telemetry/telemetrytest"
 	"emberwing/telemetry/wire"
@@ -35,17 +35,6 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
-
-// needRuntime skips where ONNX Runtime is not set up, which CI never is.
-func needRuntime(t *testing.T) {
-	t.Helper()
-	if _, err := ort.Locate(""); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("run scripts/setup: %v", err)
-		}
-		t.Skipf("run scripts/setup: %v", err)
-	}
 }
 
 // flight is a daemon process and what it wrote to its log.
@@ -177,7 +166,7 @@ func kinds(s *telemetrytest.Station) map[wire.Kind]int {
 }
 
 func TestFlightThenKill(t *testing.T) {
-	needRuntime(t)
+	firmwaretest.NeedRuntime(t)
 	broker := telemetrytest.NewMosquitto(t)
 	station := newStation(t, broker)
 	dir := t.TempDir()
@@ -243,7 +232,7 @@ func checkPictures(t *testing.T, dir string) {
 // TestEveryAlertOfAnOutageArrives: the broker is gone while the drone sees
 // fire; whatever the daemon raised meanwhile arrives after the broker is back.
 func TestEveryAlertOfAnOutageArrives(t *testing.T) {
-	needRuntime(t)
+	firmwaretest.NeedRuntime(t)
 	broker := telemetrytest.NewMosquitto(t)
 	dir := t.TempDir()
 	f := launch(t, dir, configFor(dir, broker.URL()))
@@ -266,7 +255,7 @@ func TestEveryAlertOfAnOutageArrives(t *testing.T) {
 
 // TestInterruptFlushes: Ctrl-C ends the flight, with nothing left behind.
 func TestInterruptFlushes(t *testing.T) {
-	needRuntime(t)
+	firmwaretest.NeedRuntime(t)
 	broker := telemetrytest.NewMosquitto(t)
 	station := newStation(t, broker)
 	dir := t.TempDir()
@@ -304,8 +293,8 @@ func open(s *telemetrytest.Station) map[string]bool {
 // TestFallbackIsAnAlarm: without strict mode a missing GPU is an alarm in
 // health and the effective provider is in every message.
 func TestFallbackIsAnAlarm(t *testing.T) {
-	needRuntime(t)
-	skipWithGPU(t)
+	firmwaretest.NeedRuntime(t)
+	firmwaretest.OnlyCPU(t)
 	broker := telemetrytest.NewMosquitto(t)
 	station := newStation(t, broker)
 	dir := t.TempDir()
@@ -319,20 +308,6 @@ func TestFallbackIsAnAlarm(t *testing.T) {
 		}
 		return false
 	})
-}
-
-// skipWithGPU skips tests of missing GPUs where there is one; other tests then
-// run on it.
-func skipWithGPU(t *testing.T) {
-	t.Helper()
-	rt, err := ort.Load("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
-	if len(rt.Providers()) > 1 {
-		t.Skipf("this machine has %v", rt.Providers())
-	}
 }
 
 func TestExitCodesAndErrors(t *testing.T) {
@@ -355,10 +330,10 @@ func TestExitCodesAndErrors(t *testing.T) {
 	for _, c := range cases {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			if c.runtime {
-				needRuntime(t)
+				firmwaretest.NeedRuntime(t)
 			}
 			if strings.HasPrefix(c.name, "strict") {
-				skipWithGPU(t)
+				firmwaretest.OnlyCPU(t)
 			}
 			if c.name == "missing video" {
 				c.text = strings.Replace(c.text, "[camera]", "[camera]\nkind = \"video\"\nsource = \"gone.mp4\"", 1)

@@ -2,7 +2,6 @@ package pipeline_test
 
 import (
 	"context"
-	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"emberwing/camera/synth"
 	"emberwing/firmware/engine"
 	"emberwing/firmware/event"
+	"emberwing/firmware/firmwaretest"
 	"emberwing/firmware/health"
 	"emberwing/firmware/pipeline"
 	"emberwing/infer"
@@ -21,12 +21,9 @@ import (
 // openFire opens the shipped fire model on the CPU, as the daemon would.
 func openFire(b *testing.B, p infer.Precision) pipeline.Model {
 	b.Helper()
-	e, err := engine.New("")
+	e, err := engine.New(firmwaretest.NeedRuntime(b))
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			b.Fatalf("run scripts/setup: %v", err)
-		}
-		b.Skipf("run scripts/setup: %v", err)
+		b.Fatal(err)
 	}
 	m, s, err := e.Open("fire", infer.Options{Precision: p, Providers: []infer.Provider{infer.CPU}, Slots: pipeline.Slots})
 	if err != nil {
