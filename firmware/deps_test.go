@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path"
 	"slices"
@@ -82,6 +83,7 @@ func (p *pkg) room() string { r, _, _ := strings.Cut(p.path(), "/"); return r }
 func listPackages(t *testing.T, tags string) []*pkg {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Name,Dir,Doc,Standard,Imports,Deps,GoFiles", "-tags", tags, "-e", module+"...")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // the adapters are part of the rules in every build
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
