@@ -25,7 +25,7 @@ func paint(m *model, w *wardrobe, x0, y0, x1, y1, perUnit float32) *portrait {
 			if near = s.cull(m, near[:0], tx, ty, 0.02); len(near) == 0 {
 				continue
 			}
-			around = s.cull(m, around[:0], tx, ty, 0.25)
+			around = s.cull(m, around[:0], tx, ty, 0.31)
 			s.tile(&scene{m, w, near, around}, tx, ty)
 		}
 	}
@@ -96,7 +96,7 @@ func (s *portrait) pixel(sc *scene, p vec) inked {
 	b, t := m.nearest(at, near)
 	c := w.albedo(m, b, t, at, n)
 	open := m.ambient(at, n, sc.around, 0.03)
-	lit := m.sunlit(at.add(n.scale(0.006)), w.light, sc.around, 0.4)
+	lit := m.sunlit(at.add(n.scale(0.006)), w.light, sc.around, 0.3)
 	c = w.shade(c, n, open, lit, gloss(b))
 	a := 1 - ramp(0, soft, closest)
 	return inked{level(float32(c.x * a)), level(float32(c.y * a)), level(float32(c.z * a)), level(a)}

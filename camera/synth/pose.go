@@ -17,6 +17,7 @@ type pose struct {
 	finger [4]finger
 	spread [4]float32
 	thumb  [4]vec
+	yaw    float64 // degrees about the forearm, 0 shows the palm
 	roll   float64 // degrees counter-clockwise in the picture
 }
 
@@ -26,7 +27,8 @@ var (
 )
 
 // poses returns the table of hand shapes for a right hand, palm to the camera,
-// fingers up, thumb to the right. Lengths are in hand lengths from the wrist.
+// fingers up, thumb to the right, before it is turned. A name may have several
+// rows. Lengths are in hand lengths from the wrist.
 func poses() []pose {
 	out := [4]vec{{0.13, 0.08, 0.03}, {0.27, 0.24, 0.07}, {0.40, 0.38, 0.06}, {0.49, 0.50, 0.05}}
 	over := [4]vec{{0.13, 0.08, 0.05}, {0.23, 0.25, 0.16}, {0.10, 0.38, 0.27}, {-0.04, 0.41, 0.29}}
@@ -35,19 +37,21 @@ func poses() []pose {
 	open, fan := [4]finger{straight, straight, straight, straight}, [4]float32{9, 1, -7, -17}
 	shut, tight := [4]finger{curled, curled, curled, curled}, [4]float32{4, 1, -2, -6}
 	return []pose{
-		{"palm", open, fan, out, 0},
-		{"fist", shut, tight, over, 0},
-		{"peace", [4]finger{straight, straight, curled, curled}, [4]float32{13, -9, -3, -7}, held, 0},
-		{"point", [4]finger{straight, curled, curled, curled}, [4]float32{4, 1, -2, -6}, held, 0},
-		{"thumb_up", shut, tight, up, 76},
+		{"palm", open, fan, out, 0, 0},
+		{"fist", shut, tight, over, 0, 0},
+		{"peace", [4]finger{straight, straight, curled, curled}, [4]float32{13, -9, -3, -7}, held, 0, 0},
+		{"point", [4]finger{straight, curled, curled, curled}, [4]float32{4, 1, -2, -6}, held, 0, 0},
+		{"thumb_up", shut, tight, up, 0, 76},
+		{"thumb_up", shut, tight, up, 168, -76},
+		{"thumb_up", shut, tight, up, 186, -76},
 	}
 }
 
 // newHand bends a hand into the named pose with the variation of r.
 func newHand(name string, r *rng) *model {
 	table := poses()
-	i := slices.IndexFunc(table, func(p pose) bool { return p.name == name })
-	p := table[max(i, 0)]
+	table = slices.DeleteFunc(table, func(p pose) bool { return p.name != name })
+	p := table[r.below(len(table))]
 	m := &model{}
 	m.palm()
 	open := r.between(0.8, 1.25)
@@ -63,7 +67,7 @@ func newHand(name string, r *rng) *model {
 	m.thumb(p.thumb, r)
 	m.forearm()
 	roll := p.roll + float64(r.between(-12, 12))
-	return m.turned(float64(r.between(-15, 15))*degree, float64(r.between(-12, 8))*degree, roll*degree)
+	return m.turned((p.yaw+float64(r.between(-15, 15)))*degree, float64(r.between(-12, 8))*degree, roll*degree)
 }
 
 // knuckles are where the fingers begin, lengths those of their bones.

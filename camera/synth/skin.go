@@ -55,15 +55,15 @@ func (w *wardrobe) albedo(m *model, b *bone, t float32, p, n vec) vec {
 	case hair:
 		return w.hair.scale(1 + float32(0.7*w.fleck(vec{q.x * 3, q.y * 0.4, 0}, 900)))
 	}
-	return w.handSkin(b, t, q, p, n)
+	facing := -n.dot(b.back) // 1 on the palm side
+	if b.back == (vec{}) {
+		facing = n.dot(m.turn[2])
+	}
+	return w.handSkin(b, t, facing, q, p, n)
 }
 
 // handSkin adds nails, creases, the lines of the palm and blotches.
-func (w *wardrobe) handSkin(b *bone, t float32, q, p, n vec) vec {
-	facing := -n.dot(b.back) // 1 on the palm side
-	if b.back == (vec{}) {
-		facing = n.z
-	}
+func (w *wardrobe) handSkin(b *bone, t, facing float32, q, p, n vec) vec {
 	c := w.skin.mix(w.palm, float32(ramp(-0.3, 0.5, facing)*ramp(-0.4, 0.05, q.y)))
 	blotch := w.fleck(q, 90) + float32(0.6*w.fleck(q, 400))
 	c = c.times(vec{1 + float32(0.10*blotch), 1 + float32(0.16*blotch), 1 + float32(0.15*blotch)})
