@@ -33,8 +33,10 @@ func poses() []pose {
 	out := [4]vec{{0.13, 0.08, 0.03}, {0.27, 0.24, 0.07}, {0.40, 0.38, 0.06}, {0.49, 0.50, 0.05}}
 	over := [4]vec{{0.13, 0.08, 0.05}, {0.23, 0.25, 0.16}, {0.10, 0.38, 0.27}, {-0.04, 0.41, 0.29}}
 	held := [4]vec{{0.13, 0.08, 0.05}, {0.21, 0.26, 0.16}, {0.06, 0.37, 0.27}, {-0.08, 0.38, 0.28}}
-	up := [4]vec{{0.13, 0.10, 0.05}, {0.24, 0.28, 0.11}, {0.42, 0.35, 0.11}, {0.56, 0.37, 0.08}}
+	up := [4]vec{{0.13, 0.10, 0.05}, {0.25, 0.28, 0.09}, {0.40, 0.36, 0.08}, {0.53, 0.36, 0.06}}
 	open, fan := [4]finger{straight, straight, straight, straight}, [4]float32{9, 1, -7, -17}
+	hook := finger{56, 98, 66}
+	half := [4]finger{hook, hook, hook, hook}
 	shut, tight := [4]finger{curled, curled, curled, curled}, [4]float32{4, 1, -2, -6}
 	return []pose{
 		{"palm", open, fan, out, 0, 0},
@@ -42,8 +44,8 @@ func poses() []pose {
 		{"peace", [4]finger{straight, straight, curled, curled}, [4]float32{13, -9, -3, -7}, held, 0, 0},
 		{"point", [4]finger{straight, curled, curled, curled}, [4]float32{4, 1, -2, -6}, held, 0, 0},
 		{"thumb_up", shut, tight, up, 0, 76},
-		{"thumb_up", shut, tight, up, 168, -76},
-		{"thumb_up", shut, tight, up, 186, -76},
+		{"thumb_up", half, tight, up, 172, -64},
+		{"thumb_up", half, tight, up, 190, -64},
 	}
 }
 
@@ -118,7 +120,7 @@ func (m *model) thumb(joints [4]vec, r *rng) {
 		joints[i] = joints[i].add(vec{r.between(-0.015, 0.015), r.between(-0.015, 0.015), 0})
 	}
 	back := vec{0.5, 0.1, -0.6}.unit()
-	radii := [4]float32{0.085, 0.066, 0.056, 0.046}
+	radii := [4]float32{0.085, 0.07, 0.061, 0.05}
 	for i := range 3 {
 		a, b := joints[i], joints[i+1]
 		side := b.sub(a).unit()
