@@ -147,7 +147,7 @@ func Default() Config {
 		Fire:      Task{Enabled: true, Model: "fire", Precision: "int8", Every: 1, Update: Duration(2 * time.Second)},
 		Gesture:   Task{Enabled: true, Model: "gesture", Precision: "int8", Every: 1, Update: Duration(2 * time.Second)},
 		MQTT: MQTT{Broker: "tcp://127.0.0.1:1883", KeepAlive: Duration(15 * time.Second),
-			BackoffMin: Duration(500 * time.Millisecond), BackoffMax: Duration(30 * time.Second)},
+			BackoffMin: Duration(500 * time.Millisecond), BackoffMax: Duration(10 * time.Second)},
 		Outbox:    Outbox{Path: "outbox.db", BulkBytes: 4 << 20},
 		Telemetry: Telemetry{StatsEvery: Duration(10 * time.Second), HealthEvery: Duration(10 * time.Second)},
 		Snapshot:  Snapshot{Quality: 80, Keep: 200},

@@ -205,7 +205,7 @@ func (d *Drone) assemble(models []pipeline.Model, reports []reported) error {
 }
 
 // flushTime is how long the end of a flight waits for alerts to leave.
-const flushTime = 700 * time.Millisecond
+const flushTime = 450 * time.Millisecond
 
 // Run flies until ctx is done or the camera ends. Before it returns, active
 // events are ended, and what waits is sent for as long as flushTime allows; the

@@ -50,9 +50,9 @@ type periodic struct {
 // linkPatience is how long the first connection may take before it is told.
 const linkPatience = 3 * time.Second
 
-// settle is how long changes of health are collected before they are told, so
+// calm is how long changes of health are collected before they are told, so
 // that a condition that flaps is one message and not many.
-const settle = 100 * time.Millisecond
+const calm = 100 * time.Millisecond
 
 // run sends until ctx is done, then once more.
 func (p *periodic) run(ctx context.Context, statsEvery, healthEvery time.Duration) {
@@ -68,7 +68,7 @@ func (p *periodic) run(ctx context.Context, statsEvery, healthEvery time.Duratio
 		case <-vitals.C:
 			p.sendHealth()
 		case <-p.health.Changed():
-			if !sleep(ctx, settle) {
+			if !sleep(ctx, calm) {
 				continue
 			}
 			p.sendHealth()

@@ -82,6 +82,10 @@ func (l link) Delivery() wire.Delivery {
 // PublishLatency implements uplink.
 func (l link) PublishLatency() *latency.Histogram { return &l.box.publish }
 
+// settle is how long alerts of an outage wait after it for the subscribers that
+// were away too: until there are receipts, nobody else would ever see them.
+const settle = 2 * time.Second
+
 // openLink makes the pipe that drains box to the configured broker.
 func openLink(c config.MQTT, box *timedBox, d *Drone) (link, error) {
 	broker, err := brokerOf(c)
@@ -90,7 +94,7 @@ func openLink(c config.MQTT, box *timedBox, d *Drone) (link, error) {
 	}
 	pipe, err := mqtt.New(mqtt.Options{
 		Broker: broker, Backoff: mqtt.Backoff{Min: c.BackoffMin.D(), Max: c.BackoffMax.D()},
-		Status: d.id.status, Log: d.log,
+		Status: d.id.status, Settle: settle, Log: d.log,
 	}, box)
 	return link{pipe, box}, err
 }

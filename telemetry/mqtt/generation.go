@@ -97,6 +97,25 @@ func (g *generation) receive(m Message) {
 	}
 }
 
+// settle waits for subscribers to come back after an outage, but not when there is no
+// time for that.
+func (g *generation) settle(ctx context.Context) error {
+	if g.pipe.Stats().Connections <= 1 || g.pipe.opts.Settle <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(g.pipe.opts.Settle)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.pipe.flush:
+	case <-g.conn.Lost():
+		return g.conn.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
 // drain publishes until the connection or ctx ends. It returns nil when Flush was called
 // and everything is acknowledged.
 func (g *generation) drain(ctx context.Context) error {

@@ -53,6 +53,11 @@ type Options struct {
 	BulkWindow  int           // bytes of bulk under way at a time, 4 KiB (but at least one message)
 	AckTimeout  time.Duration // after which a silent broker counts as lost, 15 s
 
+	// Settle is how long a connection after the first waits before it drains the outbox.
+	// When a broker returns, subscribers need a moment to do so too, and what it
+	// acknowledges without one is lost to them. 0 does not wait.
+	Settle time.Duration
+
 	Log *slog.Logger // slog.Default
 }
 
@@ -233,7 +238,9 @@ func (p *Pipe) generation(ctx context.Context) (productive bool, err error) {
 		p.count(func(s *Stats) { s.Connected = true; s.Connections++; s.LastError = "" })
 		p.opts.Log.Info("mqtt link up", "generation", g.number)
 		start := time.Now()
-		err = g.drain(ctx)
+		if err = g.settle(ctx); err == nil {
+			err = g.drain(ctx)
+		}
 		productive = time.Since(start) > usefulLife
 	}
 	if err == nil || ctx.Err() != nil {

@@ -26,6 +26,7 @@ func RunContract(t *testing.T, start func(testing.TB) Broker) {
 	tests := map[string]func(*testing.T, Broker){
 		"everything arrives typed and in order": everythingArrives,
 		"alerts wait for a stopped broker":      stoppedBroker,
+		"alerts wait for late subscribers":      lateSubscriber,
 		"a cut link brings the last will":       lastWill,
 		"a black hole is noticed":               blackHole,
 		"lost acknowledgements repeat nothing":  lostAcknowledgements,
@@ -282,6 +283,18 @@ func stoppedBroker(t *testing.T, b Broker) {
 	Eventually(t, "station back", func() bool { return s.Receiver.Stats().Connections == 2 })
 	link.Restore()
 	s.WaitLabels(append([]string{"before"}, labelsUpTo(50)...)...)
+}
+
+// lateSubscriber comes back to a returned broker only after the drone has.
+func lateSubscriber(t *testing.T, b Broker) {
+	d := NewDrone(t, b.URL(), func(o *mqtt.Options) { o.Settle = 3 * time.Second })
+	d.WaitConnected()
+	b.Kill()
+	d.Raise(labelsUpTo(5)...)
+	Eventually(t, "the drone has tried in vain", func() bool { return d.Pipe.Stats().Failures > 2 })
+	b.Start()
+	Eventually(t, "drone back", func() bool { return d.Pipe.Stats().Connections == 2 })
+	NewStation(t, b.URL()).WaitLabels(labelsUpTo(5)...)
 }
 
 func lastWill(t *testing.T, b Broker) {
