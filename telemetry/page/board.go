@@ -21,7 +21,7 @@ type entry struct {
 // board holds entries in the order of their latest change. It remembers maxGone removals,
 // for those who have to catch up.
 type board struct {
-	seq     uint64 // of the latest change
+	seq     uint64 // of the latest change; begins with 1, since 0 means a reader that has seen nothing
 	floor   uint64 // latest removal that is no longer remembered
 	entries map[key]*list.Element
 	order   *list.List // of *entry, oldest change first
@@ -30,7 +30,7 @@ type board struct {
 }
 
 func newBoard(maxGone int) *board {
-	return &board{entries: make(map[key]*list.Element), order: list.New(), maxGone: maxGone}
+	return &board{seq: 1, entries: make(map[key]*list.Element), order: list.New(), maxGone: maxGone}
 }
 
 // put notes that the value under k is new or has changed.

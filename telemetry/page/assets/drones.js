@@ -22,6 +22,41 @@ export function link(v, now) {
   return age <= 3 * usual ? "late" : "silent";
 }
 
+// ended tells whether the reports of a drone are no longer of now.
+const ended = (feed, key) => {
+  const drone = feed.entries.drone.get(key);
+  return !drone || !["live", "late"].includes(link(drone, feed.now()));
+};
+
+const order = ["offline", "silent", "late", "unknown", "live"];
+
+// worstFirst sorts drones by how much their link needs attention.
+export const worstFirst = (now) => (a, b) => order.indexOf(link(a, now)) - order.indexOf(link(b, now)) || a.drone.localeCompare(b.drone);
+
+// chip of a drone in the header.
+export function chip(feed) {
+  return () => {
+    const node = el("li");
+    const age = el("span");
+    let value;
+    let shown = "";
+    const part = { node, value: null };
+    part.tick = () => {
+      const state = link(value, feed.now());
+      const [shape, tone, words] = states[state];
+      if (state !== shown) node.replaceChildren(mark(shape, tone), el("span", { class: "unseen" }, words), ` ${value.drone} `, age);
+      node.className = `tone-${tone}`;
+      shown = state;
+      text(age, value.heard ? duration(feed.now() - millis(value.heard)) : "never");
+    };
+    part.update = (v) => {
+      value = v;
+      part.tick();
+    };
+    return part;
+  };
+}
+
 // row of a drone in the list of links.
 export function row(feed) {
   return () => {
@@ -40,7 +75,7 @@ export function row(feed) {
       if (state !== shown) badge.replaceChildren(mark(shape, tone), ` ${words}`);
       badge.className = `badge tone-${tone}`;
       shown = state;
-      text(age, value.heard ? `last word ${duration(feed.now() - millis(value.heard))} ago` : "no word since this page's server started");
+      text(age, value.heard ? `last word ${duration(feed.now() - millis(value.heard))} ago` : "never heard here");
     };
     part.update = (v) => {
       value = v;
@@ -75,21 +110,33 @@ function details(v) {
   ].filter(Boolean).map((t) => el("p", { class: "detail" }, t));
 }
 
-// block of the health of a drone.
+// block of the health of a drone. A report of a drone that has fallen silent says nothing
+// about now, least of all that all is well.
 export function block(feed) {
-  return () => {
-    const head = el("p", { class: "drone-head" });
+  return (key) => {
+    const badge = el("span");
+    const title = el("b");
     const age = el("span", { class: "age" });
+    const head = el("p", { class: "drone-head" }, badge, title, age);
     const list = el("ul", { class: "plain conditions" });
     const more = el("div");
     const node = el("div", { class: "health" }, head, list, more);
     let value;
     const part = { node, value: null };
-    part.tick = () => text(age, `reported ${duration(feed.now() - millis(value.received))} ago`);
+    let shown = "";
+    part.tick = () => {
+      const old = ended(feed, key);
+      const [shape, tone, words] = old ? ["diamond", "warn", "unknown, last report:"] : (summaries[value.state] ?? summaries.alarm);
+      const now = old ? `${words} ${(summaries[value.state] ?? summaries.alarm)[2]}` : words;
+      if (now !== shown) badge.replaceChildren(mark(shape, tone), ` ${(shown = now)}`);
+      badge.className = `badge tone-${tone}`;
+      list.classList.toggle("old", old);
+      more.classList.toggle("old", old);
+      text(age, `reported ${duration(feed.now() - millis(value.received))} ago`);
+    };
     part.update = (v) => {
       value = v;
-      const [shape, tone, words] = summaries[v.state] ?? summaries.alarm;
-      head.replaceChildren(el("span", { class: `badge tone-${tone}` }, mark(shape, tone), ` ${words}`), el("b", null, v.drone), age);
+      text(title, v.drone);
       list.replaceChildren(...v.conditions.map(condition));
       more.replaceChildren(...details(v));
       part.tick();

@@ -1,6 +1,6 @@
 // Joins the feed to the parts of the page.
 
-import { byId, el, List, mark, text } from "./dom.js";
+import { byId, List, mark, text } from "./dom.js";
 import * as drones from "./drones.js";
 import * as events from "./events.js";
 import { Feed } from "./feed.js";
@@ -8,6 +8,7 @@ import { clock, count, duration, millis, score } from "./format.js";
 import * as stats from "./stats.js";
 
 const HISTORY = 100; // lines shown
+const STRIP = 12; // drones in the header, those that need attention first
 
 let due = false;
 const feed = new Feed((kind, key, value, settled, before) => {
@@ -20,6 +21,7 @@ const feed = new Feed((kind, key, value, settled, before) => {
 const lists = {
   active: new List(byId("active-list"), events.card(feed)),
   history: new List(byId("history-list"), events.line),
+  strip: new List(byId("strip"), drones.chip(feed)),
   drone: new List(byId("drone-list"), drones.row(feed)),
   health: new List(byId("health-list"), drones.block(feed)),
   stats: new List(byId("stats-list"), stats.block(feed)),
@@ -59,6 +61,7 @@ function show() {
   counter("active", section(lists.active, "active", on));
   counter("history", section(lists.history, "history", off.slice(0, HISTORY), off.length));
   counter("drones", section(lists.drone, "drone", sorted("drone", byName)));
+  lists.strip.show(sorted("drone", drones.worstFirst(feed.now())).slice(0, STRIP));
   section(lists.health, "health", sorted("health", byName));
   section(lists.stats, "stats", sorted("stats", byName));
   const banner = byId("banner");
@@ -99,7 +102,7 @@ function tick() {
   const words = { live: "feed live", waiting: "connecting to the ground program", lost: `FEED LOST ${duration(silence)}: what is shown is old` };
   text(node.querySelector(".text"), words[state]);
   document.body.dataset.feed = state;
-  const skipped = feed.skipped > 0 ? ` · ${count(feed.skipped)} outdated change(s) skipped for this browser` : "";
+  const skipped = feed.skipped > 0 ? ` · ${count(feed.skipped)} intermediate states skipped` : "";
   text(byId("foot"), `${feed.hello.software ?? ""} · times are of this browser's time zone, ages of the ground program's clock${skipped}`);
 }
 

@@ -40,7 +40,11 @@ export function block(feed) {
       el("table", null, el("caption", null, "Frames"), el("thead", null, head("", "last period", "since start")), counters), note);
     let value;
     const part = { node, value: null };
-    part.tick = () => text(age, `reported ${duration(feed.now() - millis(value.received))} ago`);
+    part.tick = () => {
+      const silence = feed.now() - millis(value.received);
+      node.classList.toggle("old", silence > 3 * Math.max(value.period_ms, 5000));
+      text(age, `reported ${duration(silence)} ago`);
+    };
     part.update = (v) => {
       value = v;
       text(title, v.drone);
