@@ -55,7 +55,7 @@ function facts(v) {
   const m = e.model;
   return [
     fact("Score", meter(e), el("span", null, el("strong", null, score(e.calibrated)), ` against threshold ${score(e.threshold)}`,
-      el("small", null, ` · peak ${score(e.peak)} · release ${score(e.release)}`))),
+      el("small", null, `peak ${score(e.peak)} · release ${score(e.release)}`))),
     fact("Frames", frames(e), ` ${e.agree} of ${e.window} agree`, el("small", null, ` · held ${(e.dwell_ms / 1000).toFixed(1)} s`)),
     fact("Labels", e.scores && Object.entries(e.scores).map(([label, s]) => `${label} ${score(s)}`).join(" · ")),
     fact("Delay", steps(v), v.late && el("strong", { class: "tone-warn" }, " LATE: it waited on the drone"),
