@@ -101,8 +101,6 @@ vcs_flag() {
 
 # opencv_flags exports the compiler's flags for OpenCV and sets OPENCV_TAGS.
 opencv_flags() {
-	set -a
 	# shellcheck source=scripts/cgo.env
 	. "$root/scripts/cgo.env"
-	set +a
 }
