@@ -53,7 +53,7 @@ func digest(b []byte) string {
 func TestGolden(t *testing.T) {
 	f := small(t, nil)
 	want := map[float64]string{
-		2: "ce7568eba389adbc", 9: "68a1ef04b60adba9", 16: "adb58b8ca3297401", 26: "7f597eee28b261ec",
+		2: "ce7568eba389adbc", 9: "68a1ef04b60adba9", 16: "adb58b8ca3297401", 26: "4f2ee1f38faacae0",
 	}
 	for seconds, w := range want {
 		if got := digest(render(t, f, seconds)); got != w {

@@ -37,8 +37,8 @@ func newPerson(seed uint64, lk *look, gesture string, height int) *person {
 	if flip {
 		hand = hand.mirrored()
 	}
-	p := &person{side: r.between(-0.25, 0.25), tall: r.between(0.5, 0.68),
-		lift: r.between(0.42, 0.52), rate: r.between(2, 4), off: r.between(0, 6.28)}
+	p := &person{side: r.between(-0.12, 0.12), tall: r.between(0.58, 0.74),
+		lift: r.between(0.44, 0.52), rate: r.between(2, 4), off: r.between(0, 6.28)}
 	detail := min(float32(height)*0.54, 320) // pixels a hand length
 	p.hand = paint(hand, &w, -1, -1.5, 1, 1.15, detail)
 	p.reach = p.hand.extent(hand)
@@ -49,7 +49,7 @@ func newPerson(seed uint64, lk *look, gesture string, height int) *person {
 // embody draws the rest of the person, behind the hand and out of focus, for
 // four seeds of five.
 func (p *person) embody(r *rng, w *wardrobe, flip bool, detail float32) {
-	p.beside, p.below, p.shrink = -r.between(0.62, 0.85), r.between(0.05, 0.35), r.between(0.36, 0.46)
+	p.beside, p.below, p.shrink = -r.between(0.7, 0.95), r.between(0.1, 0.35), r.between(0.32, 0.42)
 	if r.below(5) == 1 {
 		return
 	}
@@ -57,7 +57,7 @@ func (p *person) embody(r *rng, w *wardrobe, flip bool, detail float32) {
 	if flip {
 		body, p.beside = body.mirrored(), -p.beside
 	}
-	p.side -= float32(p.beside * 0.25)
+	p.side -= float32(p.beside * 0.08)
 	p.body = paint(body, w, -0.42, -0.95, 0.42, 0.28, float32(detail*1.1))
 	p.body.soften(max(int(detail/130), 1))
 }

@@ -34,7 +34,7 @@ func poses() []pose {
 	over := [4]vec{{0.13, 0.08, 0.05}, {0.23, 0.25, 0.16}, {0.10, 0.38, 0.27}, {-0.04, 0.41, 0.29}}
 	held := [4]vec{{0.13, 0.08, 0.05}, {0.21, 0.26, 0.16}, {0.06, 0.37, 0.27}, {-0.08, 0.38, 0.28}}
 	up := [4]vec{{0.13, 0.10, 0.05}, {0.25, 0.28, 0.09}, {0.40, 0.36, 0.08}, {0.53, 0.36, 0.06}}
-	open, fan := [4]finger{straight, straight, straight, straight}, [4]float32{9, 1, -7, -17}
+	open, fan := [4]finger{straight, straight, straight, straight}, [4]float32{5, 0, -5, -11}
 	hook := finger{56, 98, 66}
 	half := [4]finger{hook, hook, hook, hook}
 	shut, tight := [4]finger{curled, curled, curled, curled}, [4]float32{4, 1, -2, -6}
@@ -56,7 +56,7 @@ func newHand(name string, r *rng) *model {
 	p := table[r.below(len(table))]
 	m := &model{}
 	m.palm()
-	open := r.between(0.8, 1.25)
+	open := r.between(0.7, 1.3)
 	for k := range 4 {
 		f := p.finger[k]
 		bend := r.between(-5, 7)
@@ -120,7 +120,10 @@ func (m *model) thumb(joints [4]vec, r *rng) {
 		joints[i] = joints[i].add(vec{r.between(-0.015, 0.015), r.between(-0.015, 0.015), 0})
 	}
 	back := vec{0.5, 0.1, -0.6}.unit()
-	radii := [4]float32{0.085, 0.07, 0.061, 0.05}
+	radii := [4]float32{0.085, 0.066, 0.056, 0.046}
+	if joints[3].y < joints[1].y+0.12 && joints[3].z < 0.2 {
+		radii = [4]float32{0.085, 0.07, 0.061, 0.05} // bent back, it shows its pad
+	}
 	for i := range 3 {
 		a, b := joints[i], joints[i+1]
 		side := b.sub(a).unit()
