@@ -8,7 +8,6 @@
 //   - broker: an embedded broker for demo and field use;
 //   - ground: receives, checks, de-duplicates and hands typed messages on;
 //   - page: the live page of the ground side, fed by ground;
-//   - page: what a person sees of it in a browser;
 //   - telemetrytest: real brokers, a link that can be cut, and the contract suite.
 //
 // None of them imports another room. Goroutines exist where sockets do: in mqtt,
