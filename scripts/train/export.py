@@ -101,11 +101,11 @@ def run(path, tensors) -> np.ndarray:
     return np.concatenate([s.run(None, {"input": x[None]})[0] for x in tensors])
 
 
-def best_int8(fp32: Path, path: Path, calibration, held) -> str:
-    """Try every method, keep the file whose probabilities are nearest to FP32's on held; returns the method's name."""
+def best_int8(fp32: Path, path: Path, calibration, held, methods) -> str:
+    """Try the methods, keep the file whose probabilities are nearest to FP32's on held; returns the method's name."""
     want = evaluate.softmax(run(fp32, held))
     scores = {}
-    for method in METHODS:
+    for method in methods:
         candidate = path.with_suffix(f".{len(scores)}.tmp")
         write_int8(fp32, candidate, calibration, method)
         got = evaluate.softmax(run(candidate, held))
@@ -172,12 +172,14 @@ def main(argv=None):
     p.add_argument("--version", required=True)
     p.add_argument("--synth", type=Path, help="renderings used in training, so that calibration sees them too")
     p.add_argument("--images", type=int, default=256, help="images for the INT8 ranges (default 256)")
+    p.add_argument("--held", type=int, default=200, help="images on which the methods are compared (default 200)")
+    p.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), help="range methods to compare (default all)")
     args = p.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     fp32, int8 = (args.out / f"{args.task}-{precision}.onnx" for precision in ("fp32", "int8"))
     write_fp32(args.checkpoint, args.task, fp32)
-    tensors = training_tensors(args.task, args.data, args.synth, 2 ** 30, args.images + 200)
-    method = best_int8(fp32, int8, tensors[:args.images], tensors[args.images:])
+    tensors = training_tensors(args.task, args.data, args.synth, 2 ** 30, args.images + args.held)
+    method = best_int8(fp32, int8, tensors[:args.images], tensors[args.images:], args.methods)
     pairs = data.validation(args.task, args.data)
     truth = np.array([y for _, y in pairs])
     variants, z = [], {}
