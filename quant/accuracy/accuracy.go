@@ -114,7 +114,7 @@ type Class struct {
 
 // Alarm is the score of the alarm decision at its threshold.
 type Alarm struct {
-	Threshold        float64 `json:"threshold"`
+	Threshold        float32 `json:"threshold"`
 	Accuracy         float64 `json:"accuracy"`
 	Recall           float64 `json:"recall"`           // alarms raised of those due
 	Precision        float64 `json:"precision"`        // alarms due of those raised
@@ -195,7 +195,7 @@ func (s *Set) class(i int) Class {
 func (s *Set) alarmReport(images int, decisionsPerHour float64) *Alarm {
 	a := s.alarms
 	r := &Alarm{
-		Threshold: float64(s.threshold), Accuracy: ratio(a.truePos+a.trueNeg, images),
+		Threshold: s.threshold, Accuracy: ratio(a.truePos+a.trueNeg, images),
 		Recall: ratio(a.truePos, a.truePos+a.falseNeg), Precision: ratio(a.truePos, a.truePos+a.falsePos),
 		FalseAlarmRate: ratio(a.falsePos, a.falsePos+a.trueNeg),
 	}
