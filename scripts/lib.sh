@@ -7,6 +7,7 @@ cache=$root/.cache
 program=${0##*/}
 
 heartbeat_pid=
+background_pids=()
 scratch_dirs=()
 
 # say prints a progress line.
@@ -29,6 +30,7 @@ misuse() {
 cleanup() {
 	local dir
 	stop_heartbeat
+	((${#background_pids[@]} == 0)) || kill "${background_pids[@]}" 2>/dev/null || true
 	for dir in ${scratch_dirs[@]+"${scratch_dirs[@]}"}; do rm -rf -- "$dir"; done
 }
 trap cleanup EXIT
