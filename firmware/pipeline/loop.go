@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -239,8 +240,12 @@ func (l *Loop) recycle(p *prepared) {
 	l.idle <- p
 }
 
-// inferLoop runs the models on the newest input.
+// inferLoop runs the models on the newest input. It keeps its thread: moved
+// between threads, and so between cores, a session finds its caches cold, which
+// BenchmarkLoop shows as a tenth of the frame rate.
 func (l *Loop) inferLoop(ctx context.Context) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	for {
 		p, ok := l.ready.Take(ctx)
 		if !ok {
