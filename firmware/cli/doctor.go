@@ -127,10 +127,11 @@ func checkInference(cfg config.Config) []finding {
 	defer e.Close()
 	rt := e.Runtime()
 	findings := []finding{{"onnxruntime", good, fmt.Sprintf("%s at %s, providers %v", rt.Version(), rt.Path(), rt.Providers()), ""}}
-	for name, task := range map[string]config.Task{"fire": cfg.Fire, "gesture": cfg.Gesture} {
-		if task.Enabled {
-			findings = append(findings, checkModel(e, name, cfg.Inference, task))
-		}
+	if cfg.Fire.Enabled {
+		findings = append(findings, checkModel(e, "fire", cfg.Inference, cfg.Fire))
+	}
+	if cfg.Gesture.Enabled {
+		findings = append(findings, checkModel(e, "gesture", cfg.Inference, cfg.Gesture))
 	}
 	return findings
 }

@@ -31,8 +31,18 @@ func opener(c config.Camera) (pipeline.Opener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) (camera.Source, error) { return opencv.OpenContext(ctx, options) }, nil
+	options.Counters = new(opencv.Counters)
+	return func(ctx context.Context) (camera.Source, error) {
+		if n := options.Counters.Stuck(); n >= maxStuck {
+			return nil, fmt.Errorf("%d captures hang inside OpenCV: restart the daemon, and nvargus-daemon for a CSI camera", n)
+		}
+		return opencv.OpenContext(ctx, options)
+	}, nil
 }
+
+// maxStuck is how many captures may hang at a time. Each holds a thread, its
+// memory and its device; more of them would only hide what is wrong.
+const maxStuck = 4
 
 // captureOptions translates the configuration for OpenCV.
 func captureOptions(c config.Camera) (opencv.Options, error) {
