@@ -276,6 +276,31 @@ func TestInterruptFlushes(t *testing.T) {
 	}
 }
 
+// TestInterruptWithoutBroker: alerts that could not leave stay on disk, and the
+// exit says so; they are the first to go in the next flight.
+func TestInterruptWithoutBroker(t *testing.T) {
+	firmwaretest.NeedRuntime(t)
+	broker := telemetrytest.NewMosquitto(t)
+	broker.Kill()
+	dir := t.TempDir()
+	f := launch(t, dir, configFor(dir, broker.URL()))
+	telemetrytest.Eventually(t, "an alert", func() bool { return len(f.raised()) > 0 })
+	if err := f.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if code := f.exit(); code != ExitFailed || !strings.Contains(f.text(), "alert(s) stay in") {
+		t.Errorf("got exit code %d, want %d and the number of alerts left", code, ExitFailed)
+	}
+	broker.Start()
+	station := newStation(t, broker)
+	launch(t, dir, configFor(dir, broker.URL()))
+	want := f.raised()
+	telemetrytest.Eventually(t, "the alerts of the flight before", func() bool { return len(alerts(station)) >= len(want) })
+	if got := alerts(station)[:len(want)]; strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("got %v, want %v first", got, want)
+	}
+}
+
 // open lists events that have begun and not ended.
 func open(s *telemetrytest.Station) map[string]bool {
 	active := make(map[string]bool)
