@@ -94,33 +94,33 @@ func alarms(m *infer.Manifest) []bool {
 }
 
 // fill writes f into the input of slot, making a new plan only when the
-// geometry of the source changes. It reports whether the input is filled.
+// geometry of the source changes. It reports whether the input is filled; a
+// frame that does not fit the model is a condition until one does.
 func (ln *lane) fill(slot int, f *camera.Frame) bool {
-	geometry := [2]int{f.Width, f.Height}
-	if ln.plan == nil || geometry != ln.geometry || f.Format != ln.format {
-		if ln.unfit && geometry == ln.geometry && f.Format == ln.format {
-			return false
-		}
-		ln.geometry, ln.format = geometry, f.Format
-		if !ln.replan(f) {
-			return false
-		}
+	err := ln.fit(f)
+	if err == nil {
+		err = ln.plan.Into(ln.session.Input(slot), f)
 	}
-	return ln.plan.Into(ln.session.Input(slot), f) == nil
-}
-
-func (ln *lane) replan(f *camera.Frame) bool {
-	plan, err := pixel.NewPlan(ln.spec, f.Width, f.Height, f.Format)
-	if err == nil && ln.unfit {
+	switch {
+	case err != nil:
+		ln.unfit = true
+		ln.health.Raise(ln.code, health.Alarm, fmt.Sprintf("frame does not fit the model: %v", err))
+	case ln.unfit:
+		ln.unfit = false
 		ln.health.Clear(ln.code)
 	}
-	ln.plan, ln.unfit = plan, err != nil
-	if err != nil {
-		ln.plan = nil
-		ln.health.Raise(ln.code, health.Alarm, fmt.Sprintf("%v: %v", errNoFrame, err))
-		return false
+	return err == nil
+}
+
+// fit makes the plan for f's geometry, unless it is the present one's.
+func (ln *lane) fit(f *camera.Frame) (err error) {
+	geometry := [2]int{f.Width, f.Height}
+	if ln.plan != nil && geometry == ln.geometry && f.Format == ln.format {
+		return nil
 	}
-	return true
+	ln.geometry, ln.format = geometry, f.Format
+	ln.plan, err = pixel.NewPlan(ln.spec, f.Width, f.Height, f.Format)
+	return err
 }
 
 // failed keeps the health condition of the lane: raised at the first failure,

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -223,10 +222,15 @@ func (l *Loop) prepareLoop(ctx context.Context) {
 func (l *Loop) prepare(f *camera.Frame, p *prepared) bool {
 	start := time.Now()
 	p.frame = f
-	filled := false
+	due, filled := false, false
 	for i, ln := range l.lanes {
-		p.due[i] = l.turn%ln.every == 0 && ln.fill(p.slot, f)
+		p.due[i] = l.turn%ln.every == 0
+		due = due || p.due[i]
+		p.due[i] = p.due[i] && ln.fill(p.slot, f)
 		filled = filled || p.due[i]
+	}
+	if due && !filled {
+		l.counts.failed.Add(1)
 	}
 	l.turn++
 	p.since = time.Now()
@@ -358,6 +362,3 @@ func (l *Loop) Counts() Counts {
 func (l *Loop) Progress() map[string]health.Progress {
 	return map[string]health.Progress{"capture": &l.counts.captured, "decide": &l.counts.decided}
 }
-
-// errNoFrame is what a lane reports when the plan for a frame cannot be made.
-var errNoFrame = errors.New("frame does not fit the model")

@@ -291,6 +291,34 @@ func TestPoisonedOutputNeverDecides(t *testing.T) {
 	})
 }
 
+// TestFrameThatFitsNoModelIsCountedAndTold: a frame beyond what preprocessing
+// takes is an error and a condition, which the next good frame clears.
+func TestFrameThatFitsNoModelIsCountedAndTold(t *testing.T) {
+	h := health.NewTracker()
+	l, err := New(Config{Models: []Model{model(newFake(t, redness))}, Health: h, Sink: &sink{}, StallAfter: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wide, good camera.Frame
+	wide.Resize(100<<20+1, 1, camera.Gray8)
+	paint(&good, '.')
+	p := <-l.idle
+	for range 2 {
+		if l.prepare(&wide, p) {
+			t.Fatal("a frame of 100 million pixels a side was prepared")
+		}
+	}
+	if worst, list := h.Conditions(); worst != health.Alarm || len(list) != 1 || l.Counts().Errors != 2 {
+		t.Errorf("got %v and %d errors, want an alarm and two", list, l.Counts().Errors)
+	}
+	if !l.prepare(&good, p) {
+		t.Fatal("a good frame was not prepared")
+	}
+	if worst, list := h.Conditions(); worst != health.OK {
+		t.Errorf("got %v after a good frame", list)
+	}
+}
+
 func TestEveryRunsOnEachNthFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := newFake(t, redness), newFake(t, redness)
