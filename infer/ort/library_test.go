@@ -50,7 +50,7 @@ func TestInspectNamesBrokenFiles(t *testing.T) {
 	dir := t.TempDir()
 	self, err := os.ReadFile(filepath.Join("/proc", "self", "exe"))
 	if err != nil {
-		t.Skip("needs /proc/self/exe")
+		t.Fatalf("read this program: %v", err)
 	}
 	files := map[string][]byte{"empty": nil, "text": []byte("not a library"), "cut": self[:100]}
 	for name, data := range files {
@@ -163,7 +163,7 @@ func copyProviders(t *testing.T, dir string) {
 	t.Helper()
 	lib, err := elfNeedingLibc()
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for _, name := range []string{providerFile(infer.TensorRT), "libonnxruntime_providers_shared.so"} {
 		if err := os.Symlink(lib, filepath.Join(dir, name)); err != nil {
