@@ -30,3 +30,24 @@ func (*Runtime) Available(infer.Provider) error { return ErrNoCgo }
 
 // Close returns nil.
 func (*Runtime) Close() error { return nil }
+
+// Net is never made in this build.
+type Net struct{}
+
+// OpenNet returns ErrNoCgo.
+func (*Runtime) OpenNet([]byte, NetOptions) (*Net, error) { return nil, ErrNoCgo }
+
+// Input returns nil.
+func (*Net) Input(int) []float32 { return nil }
+
+// Run returns ErrNoCgo.
+func (*Net) Run() error { return ErrNoCgo }
+
+// Output returns nil.
+func (*Net) Output(int) []float32 { return nil }
+
+// Shape returns nil.
+func (*Net) Shape(int) []int64 { return nil }
+
+// Close returns nil.
+func (*Net) Close() error { return nil }
