@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -38,7 +39,9 @@ type Alert struct {
 	Label    string   `json:"label"`    // label of the model that won
 	Started  Time     `json:"started"`  // capture time of the frame that began the event
 	Ended    Time     `json:"ended,omitzero"`
-	Late     bool     `json:"late,omitempty"` // set by a receiver, see Header.Delay; never sent by a drone
+	Late     bool     `json:"late,omitempty"`     // set by a receiver, see Header.Delay; never sent by a drone
+	Exercise bool     `json:"exercise,omitempty"` // a drill: every export has to say so
+	Muted    bool     `json:"muted,omitempty"`    // raised where a command muted: store it, do not sound it
 	Evidence Evidence `json:"evidence"`
 }
 
@@ -56,6 +59,11 @@ type Evidence struct {
 	Model      Model     `json:"model"`              // who decided
 	Snapshot   *Snapshot `json:"snapshot,omitempty"` // where the picture can be had
 	Position   *Position `json:"position,omitempty"` // where the drone was, when known
+	View       *View     `json:"view,omitempty"`     // where the camera looked, when known
+	OOD        *OOD      `json:"ood,omitempty"`      // how far the frame is from what the model was trained on
+	Area       float64   `json:"area,omitempty"`     // share of the frame that shows flame or smoke, 0..1; 0 is unknown
+	Box        *Box      `json:"box,omitempty"`      // the part of the frame that decided
+	Thumb      []byte    `json:"thumb,omitempty"`    // JPEG with the explanation drawn in, at most MaxThumb bytes
 }
 
 // Model says which network ran, how it was asked to run and how it really ran.
@@ -83,6 +91,38 @@ type Position struct {
 	Lon          float64 `json:"lon"`           // degrees, east positive
 	AltM         float64 `json:"alt_m"`         // metres above mean sea level
 	UncertaintyM float64 `json:"uncertainty_m"` // metres, horizontal, 95 %
+}
+
+// View is a direction, degrees clockwise from true north, 0 <= d < 360.
+type View struct {
+	HeadingDeg float64 `json:"heading_deg"` // where the middle of the frame looks
+	BearingDeg float64 `json:"bearing_deg"` // where what was found lies, seen from the drone
+	FOVDeg     float64 `json:"fov_deg"`     // horizontal field of view of the camera, degrees
+}
+
+// OOD is an out-of-distribution score. Above Limit the model does not know what it sees.
+type OOD struct {
+	Score float64 `json:"score"`
+	Limit float64 `json:"limit"`
+}
+
+// Box is a part of the frame as shares of its width and height, from the upper left
+// corner. Its JSON form is [x, y, w, h].
+type Box struct{ X, Y, W, H float64 }
+
+// MarshalJSON writes [x,y,w,h], rounded to six decimals.
+func (b Box) MarshalJSON() ([]byte, error) {
+	return json.Marshal([4]float64{round(b.X), round(b.Y), round(b.W), round(b.H)})
+}
+
+// UnmarshalJSON reads exactly four numbers.
+func (b *Box) UnmarshalJSON(text []byte) error {
+	var v []float64
+	if err := json.Unmarshal(text, &v); err != nil || len(v) != 4 {
+		return &FieldError{Field: "evidence.box", Got: clip(string(text)), Want: "four numbers: x, y, w, h"}
+	}
+	*b = Box{v[0], v[1], v[2], v[3]}
+	return nil
 }
 
 // NewBoot returns a fresh boot id, 16 hexadecimal digits. The daemon makes one per
@@ -142,6 +182,37 @@ func (e *Evidence) check(c *checker) {
 	if e.Position != nil {
 		c.in("position", e.Position.check)
 	}
+	e.checkSight(c)
+}
+
+// checkSight checks what says where in the frame and in the world the finding is.
+func (e *Evidence) checkSight(c *checker) {
+	if e.View != nil {
+		c.in("view", e.View.check)
+	}
+	if e.OOD != nil {
+		c.floatRange("ood.score", e.OOD.Score, -1e9, 1e9)
+		c.floatRange("ood.limit", e.OOD.Limit, -1e9, 1e9)
+	}
+	c.unit("area", e.Area)
+	if e.Box != nil {
+		c.in("box", e.Box.check)
+	}
+	c.jpeg("thumb", e.Thumb, MaxThumb, true)
+}
+
+func (v *View) check(c *checker) {
+	c.degrees("heading_deg", v.HeadingDeg)
+	c.degrees("bearing_deg", v.BearingDeg)
+	c.floatRange("fov_deg", v.FOVDeg, 0, 360)
+}
+
+func (b *Box) check(c *checker) {
+	const slack = 1e-5 // of rounding
+	c.unit("x", b.X)
+	c.unit("y", b.Y)
+	c.floatRange("w", b.W, 0, 1-b.X+slack)
+	c.floatRange("h", b.H, 0, 1-b.Y+slack)
 }
 
 func (m *Model) check(c *checker) {

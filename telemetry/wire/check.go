@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -120,6 +121,25 @@ func (c *checker) count(field string, v uint64) {
 func (c *checker) floatRange(field string, v, lo, hi float64) {
 	if math.IsNaN(v) || v < lo || v > hi {
 		c.fail(field, fmt.Sprint(v), fmt.Sprintf("%g to %g", lo, hi))
+	}
+}
+
+// degrees checks a direction.
+func (c *checker) degrees(field string, v float64) {
+	if v == 360 {
+		c.fail(field, "360", "0 instead")
+	}
+	c.floatRange(field, v, 0, 360)
+}
+
+// jpeg checks a picture by its first bytes and its size; whoever shows it decodes it.
+func (c *checker) jpeg(field string, b []byte, limit int, optional bool) {
+	switch {
+	case len(b) == 0 && optional:
+	case len(b) > limit:
+		c.fail(field, fmt.Sprintf("%d bytes", len(b)), fmt.Sprintf("at most %d", limit))
+	case !bytes.HasPrefix(b, []byte{0xff, 0xd8, 0xff}):
+		c.fail(field, fmt.Sprintf("%d bytes beginning with %x", len(b), b[:min(len(b), 3)]), "a JPEG")
 	}
 }
 

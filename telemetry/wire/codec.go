@@ -70,6 +70,10 @@ func newMessage(k Kind) (Message, error) {
 		return new(Stats), nil
 	case KindHealth:
 		return new(Health), nil
+	case KindPicture:
+		return new(Picture), nil
+	case KindCommand:
+		return new(Command), nil
 	case KindResult:
 		return new(Result), nil
 	case KindReceipt:
@@ -119,6 +123,19 @@ func jsonError(err error, h *Header) error {
 		return &FieldError{Field: field, Got: clip(typ.Value), Want: "a " + typ.Type.String()}
 	}
 	return err
+}
+
+const bootKey = `"boot":"`
+
+// Boot returns the boot id inside an encoded message without decoding it; "" when it has
+// none. What a message says about itself stands before any text that could look like it.
+func Boot(payload []byte) string {
+	_, rest, _ := bytes.Cut(payload, []byte(bootKey))
+	boot, _, ok := bytes.Cut(rest, []byte(`"`))
+	if !ok || len(boot) > MaxID {
+		return ""
+	}
+	return string(boot)
 }
 
 const publishedKey = `"published":"`

@@ -32,6 +32,26 @@ type Health struct {
 	Models     []Model      `json:"models"`
 	Telemetry  Delivery     `json:"telemetry"`
 	Sensors    []Sensor     `json:"sensors,omitempty"`
+	Memory     *Memory      `json:"memory,omitempty"`
+	Disk       *Disk        `json:"disk,omitempty"`
+	Position   *Position    `json:"position,omitempty"` // where the drone is, when known
+	View       *View        `json:"view,omitempty"`     // where its camera looks; bearing is that of the heading
+	Profile    string       `json:"profile,omitempty"`  // of telemetry, see Profiles
+	Mutes      []Mute       `json:"mutes,omitempty"`    // in force now, with the seconds that remain
+}
+
+// Memory of the board and of the daemon.
+type Memory struct {
+	AvailableBytes uint64 `json:"available_bytes"`
+	TotalBytes     uint64 `json:"total_bytes"`
+	ProcessBytes   uint64 `json:"process_bytes"` // resident memory of the daemon
+}
+
+// Disk is the file system that holds the outbox.
+type Disk struct {
+	FreeBytes   uint64 `json:"free_bytes"` // for the daemon's user
+	TotalBytes  uint64 `json:"total_bytes"`
+	OutboxBytes uint64 `json:"outbox_bytes"` // size of the outbox file
 }
 
 // Condition is one thing that is wrong now.
@@ -98,7 +118,40 @@ func (h *Health) Validate() error {
 	for i := range h.Sensors {
 		c.in(fmt.Sprintf("sensors[%d]", i), h.Sensors[i].check)
 	}
+	h.checkState(&c)
 	return c.err
+}
+
+func (h *Health) checkState(c *checker) {
+	if h.Memory != nil {
+		c.in("memory", h.Memory.check)
+	}
+	if h.Disk != nil {
+		c.in("disk", h.Disk.check)
+	}
+	if h.Position != nil {
+		c.in("position", h.Position.check)
+	}
+	if h.View != nil {
+		c.in("view", h.View.check)
+	}
+	c.text("profile", h.Profile, MaxName)
+	c.list("mutes", len(h.Mutes))
+	for i := range h.Mutes {
+		c.in(fmt.Sprintf("mutes[%d]", i), h.Mutes[i].check)
+	}
+}
+
+func (m *Memory) check(c *checker) {
+	c.count("available_bytes", m.AvailableBytes)
+	c.count("total_bytes", m.TotalBytes)
+	c.count("process_bytes", m.ProcessBytes)
+}
+
+func (d *Disk) check(c *checker) {
+	c.count("free_bytes", d.FreeBytes)
+	c.count("total_bytes", d.TotalBytes)
+	c.count("outbox_bytes", d.OutboxBytes)
 }
 
 func (d *Condition) check(c *checker) {

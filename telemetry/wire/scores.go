@@ -104,7 +104,7 @@ func (s Scores) Get(label string) (float64, bool) {
 // shorter than a float32 widened to 64 bits.
 func (e Evidence) MarshalJSON() ([]byte, error) {
 	type plain Evidence
-	for _, f := range []*float64{&e.Score, &e.Calibrated, &e.Peak, &e.Threshold, &e.Release} {
+	for _, f := range []*float64{&e.Score, &e.Calibrated, &e.Peak, &e.Threshold, &e.Release, &e.Area} {
 		*f = round(*f)
 	}
 	b, err := json.Marshal(plain(e))

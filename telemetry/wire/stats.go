@@ -59,6 +59,11 @@ type Delivery struct {
 	BulkDepth   uint64 `json:"bulk_depth"`  // bulk messages waiting now
 	BulkBytes   uint64 `json:"bulk_bytes"`  // their payload, bytes
 	Connections uint64 `json:"connections"` // times the link came up
+
+	Merged      uint64 `json:"merged,omitempty"`       // statistics joined with others to save room
+	Dead        uint64 `json:"dead,omitempty"`         // messages set aside because no broker takes them
+	AlertsLost  uint64 `json:"alerts_lost,omitempty"`  // alerts that gave way because disk and memory were full
+	AlertMemory uint64 `json:"alert_memory,omitempty"` // alerts waiting now that are not on disk
 }
 
 // Topic implements Message.
@@ -149,4 +154,8 @@ func (d *Delivery) check(c *checker) {
 	c.count("bulk_depth", d.BulkDepth)
 	c.count("bulk_bytes", d.BulkBytes)
 	c.count("connections", d.Connections)
+	c.count("merged", d.Merged)
+	c.count("dead", d.Dead)
+	c.count("alerts_lost", d.AlertsLost)
+	c.count("alert_memory", d.AlertMemory)
 }

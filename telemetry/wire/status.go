@@ -22,8 +22,21 @@ type Status struct {
 	Generation uint64      `json:"generation"`       // connection of this boot, 1 for the first
 	Software   string      `json:"software"`         // name and version
 	Board      string      `json:"board"`
-	Started    Time        `json:"started"` // when the daemon started
+	Started    Time        `json:"started"`        // when the daemon started
+	Ack        AckMode     `json:"ack,omitempty"`  // what deletes an alert from the drone
+	Keys       []string    `json:"keys,omitempty"` // ids of the keys whose commands and receipts the drone takes
 }
+
+// AckMode says after what a drone forgets an alert.
+type AckMode string
+
+// AckReceipt waits for the receipt of a ground station that has the alert on disk.
+// AckBroker trusts the acknowledgement of the broker, which promises neither that it is on
+// disk there nor that anybody has read it.
+const (
+	AckReceipt AckMode = "receipt"
+	AckBroker  AckMode = "broker"
+)
 
 // Supersedes reports whether s, just received, may replace known, the status a
 // reader holds: everything may, except an offline of another connection than known.
@@ -49,6 +62,13 @@ func (s *Status) Validate() error {
 	c.name("software", s.Software)
 	c.text("board", s.Board, MaxName)
 	c.instant("started", s.Started)
+	if s.Ack != "" {
+		c.oneOf("ack", string(s.Ack), string(AckReceipt), string(AckBroker))
+	}
+	c.list("keys", len(s.Keys))
+	for _, k := range s.Keys {
+		c.keyID("keys", k)
+	}
 	return c.err
 }
 
@@ -59,6 +79,7 @@ type Result struct {
 	Counter uint64 `json:"counter"`        // of the command
 	Outcome string `json:"outcome"`        // "done", "refused", "failed"
 	Text    string `json:"text,omitempty"` // why
+	Key     string `json:"key,omitempty"`  // id of the key that the command named
 }
 
 // Topic implements Message.
@@ -74,6 +95,9 @@ func (r *Result) Validate() error {
 	c.count("counter", r.Counter)
 	c.oneOf("outcome", r.Outcome, "done", "refused", "failed")
 	c.text("text", r.Text, MaxText)
+	if r.Key != "" {
+		c.keyID("key", r.Key)
+	}
 	return c.err
 }
 
@@ -83,6 +107,9 @@ type Receipt struct {
 	Header
 	Station string  `json:"station"` // who stored
 	Stored  []Range `json:"stored"`  //
+
+	Key       string `json:"key,omitempty"`       // id of the key that signed
+	Signature []byte `json:"signature,omitempty"` // see Sign
 }
 
 // Range is a run of sequence numbers of the alert lane, both ends included. Boot is
@@ -111,5 +138,6 @@ func (r *Receipt) Validate() error {
 		c.count("stored.to", s.To)
 		c.intRange("stored.from", int64(min(s.From, math.MaxInt64)), 1, int64(min(s.To, MaxSeq)))
 	}
+	c.signature(r.Key, r.Signature)
 	return c.err
 }

@@ -11,7 +11,7 @@ var ErrTopic = errors.New("bad topic")
 
 // Topic is the parsed form of ew/1/<fleet>/<drone>/<rest>, where rest is
 //
-//	status | stats | health | receipt | alert/<task> | cmd/<verb> | cmd/result
+//	status | stats | health | picture | receipt | alert/<task> | cmd/<verb> | cmd/result
 type Topic struct {
 	Fleet, Drone string
 	Kind         Kind
@@ -51,12 +51,12 @@ func (t Topic) Validate() error {
 		c.oneOf("task", t.Sub, string(TaskFire), string(TaskGesture))
 	case KindCommand:
 		c.verb("verb", t.Sub)
-	case KindStatus, KindStats, KindHealth, KindResult, KindReceipt:
+	case KindStatus, KindStats, KindHealth, KindPicture, KindResult, KindReceipt:
 		if t.Sub != "" {
 			c.fail("topic", clip(t.Sub), "no level below "+string(t.Kind))
 		}
 	default:
-		c.fail("kind", clip(string(t.Kind)), "status, alert, stats, health, cmd, result or receipt")
+		c.fail("kind", clip(string(t.Kind)), "status, alert, stats, health, picture, cmd, result or receipt")
 	}
 	if c.err != nil {
 		return fmt.Errorf("%w: %w", ErrTopic, c.err)
@@ -122,7 +122,7 @@ func UplinkFilters(fleet string) ([]string, error) {
 		return nil, err
 	}
 	base := strings.TrimSuffix(all, "#")
-	return []string{base + "status", base + "alert/+", base + "stats", base + "health", base + "cmd/result"}, nil
+	return []string{base + "status", base + "alert/+", base + "stats", base + "health", base + "picture", base + "cmd/result"}, nil
 }
 
 // CommandFilter is the subscription to every command for one drone.

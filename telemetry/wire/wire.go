@@ -27,10 +27,13 @@ const (
 	MaxName    = 128       // bytes of a label, model name, stage name, …
 	MaxText    = 512       // bytes of a text meant for people, an event id or a snapshot reference
 	MaxList    = 64        // entries of a list (scores, stages, models, conditions, sensors)
+	MaxThumb   = 24 << 10  // bytes of the JPEG inside an alert
+	MaxPicture = 40 << 10  // bytes of the JPEG of a picture message
 	MaxSeq     = 1<<53 - 1 // largest integer that survives a float64, as JavaScript readers need
 )
 
-// Message is one of *Alert, *Stats, *Health, *Status, *Result and *Receipt.
+// Message is one of *Alert, *Stats, *Health, *Status, *Picture, *Command, *Result and
+// *Receipt.
 type Message interface {
 	// Head returns the header inside the message, for reading and for filling in.
 	Head() *Header
@@ -65,12 +68,13 @@ type Header struct {
 // Kind names the type of a message.
 type Kind string
 
-// The kinds of message. KindCommand has topics but no payload type yet.
+// The kinds of message.
 const (
 	KindStatus  Kind = "status"
 	KindAlert   Kind = "alert"
 	KindStats   Kind = "stats"
 	KindHealth  Kind = "health"
+	KindPicture Kind = "picture"
 	KindCommand Kind = "cmd"
 	KindResult  Kind = "result"
 	KindReceipt Kind = "receipt"

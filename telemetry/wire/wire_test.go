@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"flag"
 	"os"
@@ -96,6 +97,56 @@ func status(s wire.StatusState) *wire.Status {
 	return m
 }
 
+// key is the same in every run, so that signatures are.
+func key() ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+}
+
+func public() ed25519.PublicKey { return key().Public().(ed25519.PublicKey) }
+
+func signed[M wire.Signed](m M) M {
+	if err := wire.Sign(m, key()); err != nil {
+		panic(err)
+	}
+	return m
+}
+
+func command(m *wire.Command) *wire.Command {
+	m.Header = header(0)
+	return signed(m)
+}
+
+// jpeg is a picture as far as the schema looks.
+func jpeg() []byte { return []byte{0xff, 0xd8, 0xff, 0xe0, 0, 16, 'J', 'F', 'I', 'F'} }
+
+func fireSight() *wire.Alert {
+	a := fireBegin()
+	a.Exercise, a.Muted = true, true
+	e := &a.Evidence
+	e.View = &wire.View{HeadingDeg: 341.5, BearingDeg: 352.25, FOVDeg: 62}
+	e.OOD = &wire.OOD{Score: 1.25, Limit: 3}
+	e.Area, e.Box, e.Thumb = 0.021, &wire.Box{X: 0.55, Y: 0.31, W: 0.125, H: 1 / 3.0}, jpeg()
+	return a
+}
+
+func healthFull() *wire.Health {
+	h := health()
+	h.Memory = &wire.Memory{AvailableBytes: 1 << 31, TotalBytes: 1 << 32, ProcessBytes: 200 << 20}
+	h.Disk = &wire.Disk{FreeBytes: 5 << 30, TotalBytes: 16 << 30, OutboxBytes: 1 << 20}
+	h.Position = &wire.Position{Lat: 46.5, Lon: 7.25, AltM: 1210, UncertaintyM: 4}
+	h.View = &wire.View{HeadingDeg: 10, BearingDeg: 10, FOVDeg: 62}
+	h.Profile = "normal"
+	h.Mutes = []wire.Mute{{ID: "stack", Seconds: 1200, Sector: &wire.Sector{FromDeg: 350, ToDeg: 10}}}
+	h.Telemetry = wire.Delivery{Queued: 90, Merged: 4, Dead: 1, AlertsLost: 2, AlertMemory: 3}
+	return h
+}
+
+func statusKeys() *wire.Status {
+	s := status(wire.Online)
+	s.Ack, s.Keys = wire.AckReceipt, []string{wire.KeyID(public())}
+	return s
+}
+
 func samples() map[string]wire.Message {
 	return map[string]wire.Message{
 		"alert_fire_begin":  fireBegin(),
@@ -107,6 +158,19 @@ func samples() map[string]wire.Message {
 		"status_online":     status(wire.Online),
 		"status_offline":    status(wire.Offline),
 		"result":            &wire.Result{Header: header(45), Verb: "snapshot", Counter: 7, Outcome: "refused", Text: "signature does not match"},
+		"alert_fire_sight":  fireSight(),
+		"health_full":       healthFull(),
+		"status_keys":       statusKeys(),
+		"picture":           &wire.Picture{Header: header(1034), Event: fireBegin().Event, Counter: 9, Width: 320, Height: 240, JPEG: jpeg()},
+		"cmd_acknowledge":   command(&wire.Command{Verb: wire.VerbAcknowledge, Counter: 7, ExpiresNS: 99e9, Acknowledge: &wire.Acknowledge{Event: fireBegin().Event, Verdict: wire.VerdictGlare, By: "ana", Note: "sun < 5° & low"}}),
+		"cmd_mute_sector":   command(&wire.Command{Verb: wire.VerbMute, Counter: 8, Mute: &wire.Mute{ID: "stack", Seconds: 3600, Task: wire.TaskFire, Sector: &wire.Sector{FromDeg: 350, ToDeg: 10}}}),
+		"cmd_mute_circle":   command(&wire.Command{Verb: wire.VerbMute, Counter: 8, Mute: &wire.Mute{ID: "camp", Seconds: 60, Circle: &wire.Circle{Lat: 46.5, Lon: 7.25, RadiusM: 300}}}),
+		"cmd_mute_polygon":  command(&wire.Command{Verb: wire.VerbMute, Counter: 8, Mute: &wire.Mute{ID: "yard", Seconds: 60, Polygon: []wire.Point{{Lat: 46.5, Lon: 7.25}, {Lat: 46.6, Lon: 7.25}, {Lat: 46.6, Lon: 7.3}}}}),
+		"cmd_mute_lift":     command(&wire.Command{Verb: wire.VerbMute, Counter: 9, Mute: &wire.Mute{ID: "yard"}}),
+		"cmd_threshold":     command(&wire.Command{Verb: wire.VerbThreshold, Counter: 10, Threshold: &wire.Threshold{Task: wire.TaskFire, Value: 0.7}}),
+		"cmd_snapshot":      command(&wire.Command{Verb: wire.VerbSnapshot, Counter: 11, Snapshot: &wire.Request{Event: fireBegin().Event, MaxBytes: 20000}}),
+		"cmd_profile":       command(&wire.Command{Verb: wire.VerbProfile, Counter: 12, Profile: &wire.Profile{Name: "narrow"}}),
+		"receipt_signed":    signed(&wire.Receipt{Header: header(0), Station: "hill-1", Stored: []wire.Range{{Boot: "0123456789abcdef", From: 1, To: 41}, {Boot: "older", From: 7, To: 7}}}),
 		"receipt":           &wire.Receipt{Header: header(0), Station: "hill-1", Stored: []wire.Range{{Boot: "0123456789abcdef", From: 1, To: 41}}},
 	}
 }
@@ -229,6 +293,31 @@ func TestDecodeNamesTheField(t *testing.T) {
 		{"status_online", `"state":"online"`, `"state":"asleep"`, "state"},
 		{"result", `"verb":"snapshot"`, `"verb":"result"`, "verb"},
 		{"receipt", `"from":1`, `"from":42`, "stored.from"},
+		{"receipt_signed", `"key":"`, `"key":"x`, "key"},
+		{"receipt_signed", `"signature":"`, `"signature":"AAAA`, "signature"},
+		{"alert_fire_sight", `"area":0.021`, `"area":1.1`, "evidence.area"},
+		{"alert_fire_sight", `"box":[0.55`, `"box":[0.95`, "evidence.box.w"},
+		{"alert_fire_sight", `"box":[0.55`, `"box":[0,0.55`, "evidence.box"},
+		{"alert_fire_sight", `"heading_deg":341.5`, `"heading_deg":360`, "evidence.view.heading_deg"},
+		{"alert_fire_sight", `"score":1.25`, `"score":1e10`, "evidence.ood.score"},
+		{"alert_fire_sight", `"thumb":"/9j/`, `"thumb":"R0lG`, "evidence.thumb"},
+		{"picture", `"jpeg":"/9j/`, `"jpeg":"R0lG`, "jpeg"},
+		{"picture", `"jpeg":"`, `"x":"`, "jpeg"},
+		{"health_full", `"free_bytes":`, `"free_bytes":-`, "disk.free_bytes"},
+		{"health_full", `"from_deg":350`, `"from_deg":-1`, "mutes[0].sector.from_deg"},
+		{"status_keys", `"ack":"receipt"`, `"ack":"hope"`, "ack"},
+		{"status_keys", `"keys":["`, `"keys":["g`, "keys"},
+		{"cmd_acknowledge", `"verdict":"glare"`, `"verdict":"boring"`, "acknowledge.verdict"},
+		{"cmd_acknowledge", `"signature":"`, `"x":"`, "signature"},
+		{"cmd_acknowledge", `"acknowledge":{`, `"profile":{"name":"normal"},"acknowledge":{`, "acknowledge"},
+		{"cmd_acknowledge", `"acknowledge":{`, `"other":{`, "acknowledge"},
+		{"cmd_mute_sector", `"sector":{`, `"circle":{"radius_m":9},"sector":{`, "mute.circle"},
+		{"cmd_mute_sector", `"sector":{`, `"other":{`, "mute.circle"},
+		{"cmd_mute_circle", `"radius_m":300`, `"radius_m":0`, "mute.circle.radius_m"},
+		{"cmd_mute_polygon", `"lat":46.6`, `"lat":146.6`, "mute.polygon[1].lat"},
+		{"cmd_threshold", `"value":0.7`, `"value":1`, "threshold.value"},
+		{"cmd_snapshot", `"max_bytes":20000`, `"max_bytes":200000`, "snapshot.max_bytes"},
+		{"cmd_profile", `"name":"narrow"`, `"name":"turbo"`, "profile.name"},
 	}
 	for _, c := range cases {
 		t.Run(c.field+" "+c.new, func(t *testing.T) {
@@ -277,7 +366,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"another task", "ew/1/valley/kite-7/alert/gesture", good, wire.ErrMismatch},
 		{"another kind", "ew/1/valley/kite-7/stats", good, wire.ErrValue},
 		{"foreign topic", "homeassistant/x", good, wire.ErrTopic},
-		{"command", "ew/1/valley/kite-7/cmd/mute", good, wire.ErrUnsupported},
+		{"an alert as command", "ew/1/valley/kite-7/cmd/mute", good, wire.ErrValue},
+		{"another verb", "ew/1/valley/kite-7/cmd/mute", string(mustAppend(t, samples()["cmd_profile"])), wire.ErrMismatch},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -300,6 +390,7 @@ func TestTopics(t *testing.T) {
 		"ew/1/f/d/status":        {Fleet: "f", Drone: "d", Kind: wire.KindStatus},
 		"ew/1/f/d/stats":         {Fleet: "f", Drone: "d", Kind: wire.KindStats},
 		"ew/1/f/d/health":        {Fleet: "f", Drone: "d", Kind: wire.KindHealth},
+		"ew/1/f/d/picture":       {Fleet: "f", Drone: "d", Kind: wire.KindPicture},
 		"ew/1/f/d/receipt":       {Fleet: "f", Drone: "d", Kind: wire.KindReceipt},
 		"ew/1/f/d/alert/fire":    {Fleet: "f", Drone: "d", Kind: wire.KindAlert, Sub: "fire"},
 		"ew/1/f/d/alert/gesture": {Fleet: "f", Drone: "d", Kind: wire.KindAlert, Sub: "gesture"},
@@ -350,7 +441,7 @@ func TestFilters(t *testing.T) {
 	if f, err := wire.FleetFilter("+"); f != "ew/1/+/+/#" || err != nil {
 		t.Errorf("got %s, %v", f, err)
 	}
-	want := []string{"ew/1/v/+/status", "ew/1/v/+/alert/+", "ew/1/v/+/stats", "ew/1/v/+/health", "ew/1/v/+/cmd/result"}
+	want := []string{"ew/1/v/+/status", "ew/1/v/+/alert/+", "ew/1/v/+/stats", "ew/1/v/+/health", "ew/1/v/+/picture", "ew/1/v/+/cmd/result"}
 	if f, err := wire.UplinkFilters("v"); !cmp.Equal(f, want) || err != nil {
 		t.Errorf("got %s, %v, want %s", f, err, want)
 	}
