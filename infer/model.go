@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -44,7 +45,22 @@ func Load(fsys fs.FS, path string) (*Model, error) {
 
 // LoadFile is [Load] for a manifest on disk.
 func LoadFile(name string) (*Model, error) {
-	return Load(os.DirFS(filepath.Dir(name)), filepath.Base(name))
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	folder := filepath.Dir(abs)
+	parent, file := filepath.Split(folder)
+	if file == "" { // in the root folder, which has nothing beside it
+		return Load(os.DirFS(folder), filepath.Base(abs))
+	}
+	return Load(os.DirFS(parent), path.Join(file, filepath.Base(abs)))
+}
+
+// Companion loads the model that m names, from the folder of that name beside
+// m's own. fs.ErrNotExist when there is none.
+func (m *Model) Companion(name string) (*Model, error) {
+	return Load(m.fsys, path.Join(path.Dir(path.Dir(m.file)), name, ManifestFile))
 }
 
 // Resolve loads the model that a person names: a model in models (a folder
@@ -116,15 +132,15 @@ func readBounded(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	return fs.ReadFile(fsys, name)
 }
 
-// Variant returns the variant of precision p, or ErrVariant.
+// Variant returns the first variant of precision p, or ErrVariant. Sessions
+// choose with [Manifest.Select], which knows the provider.
 func (m *Manifest) Variant(p Precision) (Variant, error) {
 	for _, v := range m.Variants {
 		if v.Precision == p {
 			return v, nil
 		}
 	}
-	return Variant{}, &Error{Op: "choose variant of model", File: m.Name, Err: ErrVariant,
-		Got: string(p), Want: fmt.Sprintf("one of %v", m.Precisions())}
+	return Variant{}, m.noVariant(p, "", "")
 }
 
 // Bytes reads the ONNX file of v and verifies it against the manifest: size
@@ -172,25 +188,41 @@ func (m *Model) read(name string, v Variant) ([]byte, error) {
 
 // match compares the tensors of the graph with those of the manifest.
 func (m *Manifest) match(name string, g *Graph) error {
-	return errors.Join(
-		matchTensor(name, "input", g.Inputs, m.Input.Name, m.Input.Shape),
-		matchTensor(name, "output", g.Outputs, m.Output.Name, m.Output.Shape))
+	want := m.outputs()
+	errs := []error{matchTensors(name, "input", g.Inputs, []Extra{{m.Input.Name, m.Input.Shape}})}
+	return errors.Join(append(errs, matchTensors(name, "output", g.Outputs, want))...)
 }
 
-func matchTensor(file, kind string, got []Tensor, name string, shape []int64) error {
+// outputs lists the declared outputs, the main one first.
+func (m *Manifest) outputs() []Extra {
+	out := []Extra{{m.Output.Name, m.Output.Shape}}
+	for _, x := range []*Extra{m.Features, m.CAM} {
+		if x != nil {
+			out = append(out, *x)
+		}
+	}
+	return out
+}
+
+// matchTensors demands exactly the tensors of want, in any order.
+func matchTensors(file, kind string, got []Tensor, want []Extra) error {
 	fault := func(err error, got, want string) error {
 		return &Error{Op: "check " + kind + " of model", File: file, Err: err, Got: got, Want: want,
 			Hint: "the manifest must declare the tensors of the graph"}
 	}
-	if len(got) != 1 || got[0].Name != name {
-		return fault(ErrTensor, fmt.Sprint(got), fmt.Sprintf("one %s named %q", kind, name))
+	if len(got) != len(want) {
+		return fault(ErrTensor, fmt.Sprint(got), fmt.Sprintf("%d: %v", len(want), want))
 	}
-	t := got[0]
-	if t.DType != "float32" {
-		return fault(ErrDType, t.DType, "float32")
-	}
-	if !t.accepts(shape) {
-		return fault(ErrShape, fmt.Sprint(t.Shape), fmt.Sprint(shape))
+	for _, w := range want {
+		i := slices.IndexFunc(got, func(t Tensor) bool { return t.Name == w.Name })
+		switch {
+		case i < 0:
+			return fault(ErrTensor, fmt.Sprint(got), fmt.Sprintf("one %s named %q", kind, w.Name))
+		case got[i].DType != "float32":
+			return fault(ErrDType, got[i].DType, "float32")
+		case !got[i].accepts(w.Shape):
+			return fault(ErrShape, fmt.Sprint(got[i].Shape), fmt.Sprint(w.Shape))
+		}
 	}
 	return nil
 }

@@ -50,7 +50,10 @@ func (e *PrecisionError) Unwrap() error { return ErrPrecision }
 //   - fp16 runs from an fp16 file or, on TensorRT, from the fp32 file;
 //   - the CPU computes fp16 in fp32, CUDA computes fp16 without an fp16 file
 //     and QDQ files in fp32: the choice is then fp32 with the reason.
-func Choose(m *Manifest, requested Precision, on Provider, board Capability) (Choice, error) {
+//
+// Among several files of a precision, [Manifest.Select] takes the one made for
+// the provider; method, if not empty, demands one made that way.
+func Choose(m *Manifest, requested Precision, method Method, on Provider, board Capability) (Choice, error) {
 	if !requested.Valid() || !on.Valid() {
 		return Choice{}, &Error{Op: "choose precision", Err: ErrOptions,
 			Got: fmt.Sprintf("%q on %q", requested, on), Want: "fp32, fp16 or int8 on tensorrt, cuda or cpu"}
@@ -62,7 +65,7 @@ func Choose(m *Manifest, requested Precision, on Provider, board Capability) (Ch
 	switch {
 	case requested == FP16 && on == CPU:
 		file, reason = FP32, "the CPU provider computes fp16 models in fp32"
-	case requested == FP16 && !slices.Contains(m.Precisions(), FP16):
+	case requested == FP16 && !m.hasPrecision(FP16):
 		file = FP32
 		if on == CUDA {
 			reason = "CUDA needs an fp16 file and model " + m.Name + " has none"
@@ -70,7 +73,10 @@ func Choose(m *Manifest, requested Precision, on Provider, board Capability) (Ch
 	case requested == INT8 && on == CUDA:
 		file, reason = FP32, "the CUDA provider computes quantised models in fp32"
 	}
-	v, err := m.Variant(file)
+	if file != requested {
+		method = "" // of the file that was asked for, not of its substitute
+	}
+	v, err := m.Select(file, on, method)
 	if err != nil {
 		return Choice{}, err
 	}

@@ -46,7 +46,7 @@ func TestChoose(t *testing.T) {
 		if tt.fp16 {
 			m.Variants = append(m.Variants, infer.Variant{Precision: infer.FP16})
 		}
-		c, err := infer.Choose(&m, tt.requested, tt.on, tt.board)
+		c, err := infer.Choose(&m, tt.requested, "", tt.on, tt.board)
 		var refused *infer.PrecisionError
 		if tt.offered != "" {
 			if !errors.As(err, &refused) || refused.Offered != tt.offered || !errors.Is(err, infer.ErrPrecision) {
@@ -63,7 +63,7 @@ func TestChoose(t *testing.T) {
 
 func TestChooseNamesTheReason(t *testing.T) {
 	nano := infer.Capability{Board: "jetson-nano", Fast: []infer.Precision{infer.FP16}}
-	_, err := infer.Choose(&infertest.Tiny(t).Manifest, infer.INT8, infer.TensorRT, nano)
+	_, err := infer.Choose(&infertest.Tiny(t).Manifest, infer.INT8, "", infer.TensorRT, nano)
 	const want = "choose precision int8 on tensorrt: precision is refused: the GPU of jetson-nano has no fast int8 (request fp16 instead)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -73,11 +73,11 @@ func TestChooseNamesTheReason(t *testing.T) {
 func TestChooseWithoutVariant(t *testing.T) {
 	m := infertest.Tiny(t).Manifest
 	m.Variants = m.Variants[:1]
-	_, err := infer.Choose(&m, infer.INT8, infer.CPU, infer.Capability{})
-	if !errors.Is(err, infer.ErrVariant) || !strings.Contains(err.Error(), "[fp32]") {
+	_, err := infer.Choose(&m, infer.INT8, "", infer.CPU, infer.Capability{})
+	if !errors.Is(err, infer.ErrVariant) || !strings.Contains(err.Error(), "one of fp32") {
 		t.Errorf("got %v, want %v", err, infer.ErrVariant)
 	}
-	if _, err := infer.Choose(&m, "int4", infer.CPU, infer.Capability{}); !errors.Is(err, infer.ErrOptions) {
+	if _, err := infer.Choose(&m, "int4", "", infer.CPU, infer.Capability{}); !errors.Is(err, infer.ErrOptions) {
 		t.Errorf("got %v, want %v", err, infer.ErrOptions)
 	}
 }

@@ -15,10 +15,14 @@ type Session interface {
 	// Input returns the input of a slot: float32 in the shape, layout and
 	// normalisation that the manifest declares. nil for a slot out of range.
 	Input(slot int) []float32
-	// Output returns the logits of a slot's last Run, one for each label.
+	// Output returns the main output of a slot's last Run in the shape that the
+	// manifest declares: of a classifier the logits, one for each label.
 	// nil for a slot out of range.
 	Output(slot int) []float32
-	// Run computes Output(slot) from Input(slot) without allocating. It
+	// Extra returns a further output of a slot's last Run. nil for a slot out
+	// of range and for an output that the manifest does not declare.
+	Extra(slot int, kind ExtraKind) []float32
+	// Run computes the outputs of slot its input without allocating. It
 	// returns ErrSlot, ErrBusy when the slot is running already, and
 	// os.ErrClosed after Close.
 	Run(slot int) error
@@ -28,10 +32,33 @@ type Session interface {
 	Close() error
 }
 
+// ExtraKind names a further output of a session.
+type ExtraKind int
+
+// The further outputs.
+const (
+	Features ExtraKind = iota // Manifest.Features
+	CAM                       // Manifest.CAM
+	NumExtras
+)
+
+// Declared returns what m declares for the output, nil for nothing.
+func (k ExtraKind) Declared(m *Manifest) *Extra {
+	switch k {
+	case Features:
+		return m.Features
+	case CAM:
+		return m.CAM
+	}
+	return nil
+}
+
 // Options says how to open a session.
 type Options struct {
 	// Precision is what is requested; empty means fp32.
 	Precision Precision
+	// Method demands an int8 file made that way; empty takes any.
+	Method Method
 	// Providers lists the execution providers to try, in order; empty means
 	// CPU only. The first is the requested one.
 	Providers []Provider
@@ -76,6 +103,8 @@ func (o Options) check() error {
 	switch {
 	case !o.Precision.Valid():
 		return bad("Precision", o.Precision, "fp32, fp16 or int8")
+	case !o.Method.valid():
+		return bad("Method", o.Method, "ptq or qat, or empty for any")
 	case o.Threads < 1 || o.Threads > 256:
 		return bad("Threads", o.Threads, "1..256")
 	case o.Slots < 1 || o.Slots > MaxSlots:
@@ -96,6 +125,8 @@ func (o Options) check() error {
 type Report struct {
 	Model  string // name of the manifest
 	SHA256 string // of the file that runs
+	Method Method // how that file got its scales, "" if unstated
+	Target Target // the provider it was made for, "" for any
 
 	RequestedPrecision Precision
 	Precision          Precision // effective: what is really computed

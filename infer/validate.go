@@ -15,6 +15,9 @@ const (
 	maxWindow     = 1000      // frames of the decision window
 	maxDwell      = 60        // seconds
 	maxModelBytes = 512 << 20 // bytes of one ONNX file
+	maxCandidates = 1 << 15   // rows of a detector's output
+	maxPicture    = 1 << 16   // pixels of one side of a picture
+	maxEvery      = 1000      // frames between two runs of a gated model
 )
 
 // Validate checks m and returns nil or a [*ManifestError] with every fault.
@@ -24,8 +27,12 @@ func (m *Manifest) Validate() error {
 	c.labels(m)
 	c.input(&m.Input)
 	c.output(m)
+	c.extras(m)
 	c.variants(m)
-	c.decision(m)
+	if m.Is(Classifier) || m.Decision.Window != 0 {
+		c.decision(m)
+	}
+	c.blocks(m)
 	if len(c.faults) == 0 {
 		return nil
 	}
@@ -54,6 +61,7 @@ func show(v any) string {
 func (c *checker) names(m *Manifest) {
 	c.want(isName(m.Name), "name", m.Name, "a name of a-z 0-9 - _ .", nil)
 	c.want(m.Task == TaskFire || m.Task == TaskGesture, "task", m.Task, `"fire" or "gesture"`, nil)
+	c.want(m.Is(Classifier) || m.Is(Detector) || m.Is(Segmenter), "kind", m.Kind, `"classifier", "detector" or "segmenter"`, nil)
 	c.want(m.Version != "" && !strings.ContainsAny(m.Version, " \t\r\n"), "version", m.Version, "a version without spaces", nil)
 	c.want(strings.TrimSpace(m.Licence) != "", "licence", m.Licence, "an SPDX identifier", nil)
 }
@@ -64,8 +72,11 @@ func isName(s string) bool {
 }
 
 func (c *checker) labels(m *Manifest) {
-	n := len(m.Labels)
-	c.want(n >= 2 && n <= maxLabels, "labels", m.Labels, "2 or more labels in the order of the logits", ErrLabels)
+	n, least := len(m.Labels), 2
+	if !m.Is(Classifier) {
+		least = 1
+	}
+	c.want(n >= least && n <= maxLabels, "labels", m.Labels, fmt.Sprintf("%d or more labels in the order of the logits", least), ErrLabels)
 	for i, l := range m.Labels {
 		key := fmt.Sprintf("labels[%d]", i)
 		c.want(strings.TrimSpace(l) == l && l != "", key, l, "a label without surrounding spaces", ErrLabels)
@@ -75,7 +86,7 @@ func (c *checker) labels(m *Manifest) {
 		c.want(len(m.Alarm.Labels) > 0, "alarm.labels", m.Alarm.Labels, "at least one label", ErrLabels)
 		c.subset(m, "alarm.labels", m.Alarm.Labels)
 	}
-	c.want(m.Alarm != nil || m.Task != TaskFire, "alarm", nil, "the labels that raise the alarm of a fire model", ErrLabels)
+	c.want(m.Alarm != nil || m.Task != TaskFire || !m.Is(Classifier), "alarm", nil, "the labels that raise the alarm of a fire model", ErrLabels)
 }
 
 // subset demands that each of labels is a label of m and appears once.
@@ -110,22 +121,32 @@ func (c *checker) input(in *Input) {
 
 func (c *checker) output(m *Manifest) {
 	out := &m.Output
-	c.want(out.Name != "", "output.name", out.Name, "the name of the graph output", ErrTensor)
-	c.want(out.Kind == "logits", "output.kind", out.Kind, `"logits"`, nil)
 	n := int64(len(m.Labels))
-	c.want(slices.Equal(out.Shape, []int64{1, n}), "output.shape", out.Shape,
-		fmt.Sprintf("[1,%d], one logit for each label", n), ErrShape)
+	kind, ok, want := "logits", slices.Equal(out.Shape, []int64{1, n}), fmt.Sprintf("[1,%d], one logit for each label", n)
+	switch {
+	case m.Is(Detector):
+		kind, want = "boxes", fmt.Sprintf("[1,N,%d], N candidates of four sides and one logit for each label, N at most %d", 4+n, maxCandidates)
+		ok = len(out.Shape) == 3 && out.Shape[0] == 1 && out.Shape[1] >= 1 && out.Shape[1] <= maxCandidates && out.Shape[2] == 4+n
+	case m.Is(Segmenter):
+		kind, ok, want = "masks", isMap(out.Shape, n), mapShape(n)
+	}
+	c.want(out.Name != "", "output.name", out.Name, "the name of the graph output", ErrTensor)
+	c.want(out.Kind == kind, "output.kind", out.Kind, fmt.Sprintf("%q", kind), nil)
+	c.want(ok, "output.shape", out.Shape, want, ErrShape)
 }
 
 func (c *checker) variants(m *Manifest) {
 	c.want(len(m.Variants) > 0, "variants", m.Variants, "at least one variant", ErrVariant)
-	seen := map[Precision]bool{}
+	seen := map[string]bool{}
 	for i := range m.Variants {
 		v, key := &m.Variants[i], fmt.Sprintf("variants[%d]", i)
 		c.want(v.Precision.Valid(), key+".precision", v.Precision, `"fp32", "fp16" or "int8"`, nil)
-		c.want(!seen[v.Precision], key+".precision", v.Precision, "every precision once", nil)
-		seen[v.Precision] = true
+		c.want(v.Target.valid(), key+".target", v.Target, `"cpu", "cuda", "tensorrt" or none`, nil)
+		c.want(v.Method == "" || v.Precision == INT8 && v.Method.valid(), key+".method", v.Method, `"ptq" or "qat" of an int8 file, or none`, nil)
+		c.want(!seen[v.String()], key+".precision", v.Precision, "every precision once, or with another target or method", nil)
+		seen[v.String()] = true
 		c.variant(key, v)
+		c.ood(key+".ood", m, v.OOD)
 	}
 }
 

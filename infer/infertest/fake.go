@@ -33,6 +33,7 @@ type Fake struct {
 
 type fakeSlot struct {
 	in, out []float32
+	extra   [infer.NumExtras][]float32
 	busy    atomic.Bool
 }
 
@@ -43,7 +44,7 @@ func NewFake(m *infer.Manifest, o infer.Options, compute Compute) (*Fake, error)
 	if err != nil {
 		return nil, fmt.Errorf("open model %s: %w", m.Name, err)
 	}
-	c, err := infer.Choose(m, o.Precision, o.Providers[0], o.Board)
+	c, err := infer.Choose(m, o.Precision, o.Method, o.Providers[0], o.Board)
 	if err != nil {
 		return nil, fmt.Errorf("open model %s: %w", m.Name, err)
 	}
@@ -54,9 +55,14 @@ func NewFake(m *infer.Manifest, o infer.Options, compute Compute) (*Fake, error)
 	for i := range f.slots {
 		f.slots[i].in = make([]float32, size(m.Input.Shape))
 		f.slots[i].out = make([]float32, size(m.Output.Shape))
+		for k := range infer.NumExtras {
+			if x := k.Declared(m); x != nil {
+				f.slots[i].extra[k] = make([]float32, size(x.Shape))
+			}
+		}
 	}
 	f.report = infer.Report{
-		Model: m.Name, SHA256: c.Variant.SHA256, RequestedPrecision: o.Precision, Precision: c.Effective,
+		Model: m.Name, SHA256: c.Variant.SHA256, Method: c.Variant.Method, Target: c.Variant.Target, RequestedPrecision: o.Precision, Precision: c.Effective,
 		RequestedProvider: o.Providers[0], Provider: o.Providers[0], Fallback: c.Reason,
 		Library: "fake", Threads: o.Threads, Slots: o.Slots,
 	}
@@ -114,6 +120,14 @@ func (f *Fake) Output(i int) []float32 {
 		return nil
 	}
 	return f.slots[i].out
+}
+
+// Extra implements infer.Session. Its memory is the test's to fill.
+func (f *Fake) Extra(i int, k infer.ExtraKind) []float32 {
+	if i < 0 || i >= len(f.slots) || k < 0 || k >= infer.NumExtras {
+		return nil
+	}
+	return f.slots[i].extra[k]
 }
 
 // Run implements infer.Session.

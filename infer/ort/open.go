@@ -76,7 +76,7 @@ func (a *attempt) mayFallBack(err error) bool {
 
 func (a *attempt) open() (*session, error) {
 	var err error
-	a.choice, err = infer.Choose(&a.model.Manifest, a.o.Precision, a.provider, a.o.Board)
+	a.choice, err = infer.Choose(&a.model.Manifest, a.o.Precision, a.o.Method, a.provider, a.o.Board)
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +130,8 @@ func (a *attempt) report(tried []error, took time.Duration) infer.Report {
 	return infer.Report{
 		Model:              a.model.Name,
 		SHA256:             a.choice.Variant.SHA256,
+		Method:             a.choice.Variant.Method,
+		Target:             a.choice.Variant.Target,
 		RequestedPrecision: a.o.Precision,
 		Precision:          a.choice.Effective,
 		RequestedProvider:  a.o.Providers[0],

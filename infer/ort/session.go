@@ -32,10 +32,11 @@ type session struct {
 // because the library keeps its address.
 type slot struct {
 	in, out   []float32
+	extra     [infer.NumExtras][]float32 // nil where the manifest declares none
 	pins      runtime.Pinner
 	inName    string
 	inValue   *value
-	outValue  *value
+	values    []*value // all, for free
 	binding   *onnx.IoBinding
 	isRunning atomic.Bool
 }
@@ -60,22 +61,38 @@ func newSlot(core *onnx.DynamicAdvancedSession, m *infer.Manifest) (*slot, error
 }
 
 func (sl *slot) build(core *onnx.DynamicAdvancedSession, m *infer.Manifest) (err error) {
-	if sl.in, sl.inValue, err = sl.tensor(m.Input.Shape); err != nil {
-		return err
-	}
-	if sl.out, sl.outValue, err = sl.tensor(m.Output.Shape); err != nil {
-		return err
-	}
 	if sl.binding, err = core.CreateIoBinding(); err != nil {
+		return err
+	}
+	if sl.in, sl.inValue, err = sl.tensor(m.Input.Shape); err != nil {
 		return err
 	}
 	if err := sl.binding.BindInput(sl.inName, sl.inValue); err != nil {
 		return err
 	}
-	return sl.binding.BindOutput(m.Output.Name, sl.outValue)
+	if sl.out, err = sl.output(m.Output.Name, m.Output.Shape); err != nil {
+		return err
+	}
+	for k := range infer.NumExtras {
+		if x := k.Declared(m); x != nil {
+			if sl.extra[k], err = sl.output(x.Name, x.Shape); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-// tensor makes a tensor over pinned Go memory.
+// output makes the tensor of one graph output and binds it.
+func (sl *slot) output(name string, shape []int64) ([]float32, error) {
+	data, v, err := sl.tensor(shape)
+	if err != nil {
+		return nil, err
+	}
+	return data, sl.binding.BindOutput(name, v)
+}
+
+// tensor makes a tensor over pinned Go memory, which free releases.
 func (sl *slot) tensor(shape []int64) ([]float32, *value, error) {
 	s := onnx.NewShape(shape...)
 	data := make([]float32, s.FlattenedSize())
@@ -84,7 +101,9 @@ func (sl *slot) tensor(shape []int64) ([]float32, *value, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return data, &value{t, t.GetInternals()}, nil
+	v := &value{t, t.GetInternals()}
+	sl.values = append(sl.values, v)
+	return data, v, nil
 }
 
 // run computes the output. The input is bound again because that is what
@@ -102,10 +121,8 @@ func (sl *slot) free() error {
 	if sl.binding != nil {
 		errs = append(errs, sl.binding.Destroy())
 	}
-	for _, v := range []*value{sl.inValue, sl.outValue} {
-		if v != nil {
-			errs = append(errs, v.Destroy())
-		}
+	for _, v := range sl.values {
+		errs = append(errs, v.Destroy())
 	}
 	sl.pins.Unpin()
 	return errors.Join(errs...)
@@ -125,6 +142,14 @@ func (s *session) Output(i int) []float32 {
 		return nil
 	}
 	return s.slots[i].out
+}
+
+// Extra implements infer.Session.
+func (s *session) Extra(i int, k infer.ExtraKind) []float32 {
+	if i < 0 || i >= len(s.slots) || k < 0 || k >= infer.NumExtras {
+		return nil
+	}
+	return s.slots[i].extra[k]
 }
 
 // Run implements infer.Session.
