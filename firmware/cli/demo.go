@@ -112,6 +112,7 @@ func (d *demo) config(dir, url string) (config.Config, error) {
 	cfg.Fire.Precision, cfg.Gesture.Precision = d.precision, d.precision
 	cfg.Fire.Update, cfg.Gesture.Update = config.Duration(time.Second), config.Duration(time.Second)
 	cfg.MQTT.Broker = url
+	cfg.MQTT.Ack = config.AckBroker // the receiver below prints and stores nothing
 	cfg.Outbox.Path = filepath.Join(dir, "outbox.db")
 	cfg.Snapshot.Dir = filepath.Join(dir, "pictures")
 	cfg.Telemetry.StatsEvery = config.Duration(time.Second)

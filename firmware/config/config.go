@@ -23,6 +23,9 @@ type Config struct {
 	MQTT      MQTT      `toml:"mqtt"`
 	Outbox    Outbox    `toml:"outbox"`
 	Telemetry Telemetry `toml:"telemetry"`
+	Commands  Commands  `toml:"commands"`
+	Position  Position  `toml:"position"`
+	Metrics   Metrics   `toml:"metrics"`
 	Snapshot  Snapshot  `toml:"snapshot"`
 	Indicator Indicator `toml:"indicator"`
 }
@@ -31,6 +34,8 @@ type Config struct {
 type Drone struct {
 	Fleet string `toml:"fleet"` // topic level, e.g. "north-ridge"
 	ID    string `toml:"id"`    // topic level, unique within the fleet
+
+	Exercise bool `toml:"exercise"` // every alert is marked as a drill
 }
 
 // CameraKind names a way to get frames.
@@ -94,12 +99,28 @@ type MQTT struct {
 	KeepAlive    Duration `toml:"keep_alive"`
 	BackoffMin   Duration `toml:"backoff_min"` // first wait before a reconnect; full jitter
 	BackoffMax   Duration `toml:"backoff_max"`
+
+	Ack            string   `toml:"ack"`             // what deletes an alert: "receipt" of a ground station, or "broker"
+	ReceiptTimeout Duration `toml:"receipt_timeout"` // an alert without receipt is sent again after this, doubled each time
+
+	CAFile        string `toml:"ca_file"`        // PEM; "" takes the roots of the system
+	CertFile      string `toml:"cert_file"`      // PEM, the drone's certificate; read again when it changes
+	KeyFile       string `toml:"key_file"`       // PEM, its private key
+	ServerName    string `toml:"server_name"`    // in the broker's certificate, when it is not the host of the address
+	ClockTolerant bool   `toml:"clock_tolerant"` // accept any validity dates while nothing has set the clock
 }
+
+// The ack modes.
+const (
+	AckReceipt = "receipt"
+	AckBroker  = "broker"
+)
 
 // Outbox says where alerts wait for the link.
 type Outbox struct {
 	Path      string `toml:"path"`       // file of the durable alert lane
 	BulkBytes int    `toml:"bulk_bytes"` // cap of the statistics lane in memory
+	MaxBytes  int    `toml:"max_bytes"`  // cap of the file; alerts fill at most half of it
 }
 
 // Telemetry sets the rhythm of periodic messages.
@@ -108,11 +129,50 @@ type Telemetry struct {
 	HealthEvery Duration `toml:"health_every"`
 }
 
+// Commands says whose commands the drone takes, and how far they may go.
+type Commands struct {
+	Keys         []string `toml:"keys"`          // public keys of ground stations; none takes no commands
+	State        string   `toml:"state"`         // file of the counters seen, which makes replays worthless
+	ThresholdMin float64  `toml:"threshold_min"` // a command may set a threshold between these two
+	ThresholdMax float64  `toml:"threshold_max"`
+	MuteMax      Duration `toml:"mute_max"` // a mute lasts no longer
+}
+
+// PositionKind names a way to know where the drone is.
+type PositionKind string
+
+// The kinds of position source.
+const (
+	NoPosition PositionKind = "none"
+	Fixed      PositionKind = "fixed"     // a mast, or a test
+	MAVLink    PositionKind = "mavlink"   // the flight controller
+	Simulated  PositionKind = "simulated" // circles around the given point, for the synthetic flight
+)
+
+// Position says where the drone is, or who knows.
+type Position struct {
+	Kind         PositionKind `toml:"kind"`
+	Source       string       `toml:"source"` // of mavlink: udp://:14550 or serial:///dev/ttyTHS1:57600
+	Lat          float64      `toml:"lat"`    // degrees, WGS 84
+	Lon          float64      `toml:"lon"`
+	AltM         float64      `toml:"alt_m"`         // metres above mean sea level
+	UncertaintyM float64      `toml:"uncertainty_m"` // metres, horizontal, 95 %
+	HeadingDeg   float64      `toml:"heading_deg"`   // of the camera, clockwise from north; added to the drone's heading for mavlink
+	FOVDeg       float64      `toml:"fov_deg"`       // horizontal field of view of the camera; 0 is unknown
+}
+
+// Metrics is the endpoint for Prometheus.
+type Metrics struct {
+	Listen string `toml:"listen"` // host:port; "" serves none
+}
+
 // Snapshot keeps the picture behind each alert.
 type Snapshot struct {
 	Dir     string `toml:"dir"`     // "" keeps none
 	Quality int    `toml:"quality"` // JPEG quality 1..100
 	Keep    int    `toml:"keep"`    // newest files kept
+
+	ThumbBytes int `toml:"thumb_bytes"` // cap of the small picture inside an alert that begins; 0 sends none
 }
 
 // Indicator is one output pin that is on while an alert is active.
@@ -147,9 +207,12 @@ func Default() Config {
 		Fire:      Task{Enabled: true, Model: "fire", Precision: "int8", Every: 1, Update: Duration(2 * time.Second)},
 		Gesture:   Task{Enabled: true, Model: "gesture", Precision: "int8", Every: 1, Update: Duration(2 * time.Second)},
 		MQTT: MQTT{Broker: "tcp://127.0.0.1:1883", KeepAlive: Duration(15 * time.Second),
-			BackoffMin: Duration(500 * time.Millisecond), BackoffMax: Duration(10 * time.Second)},
-		Outbox:    Outbox{Path: "outbox.db", BulkBytes: 4 << 20},
+			BackoffMin: Duration(500 * time.Millisecond), BackoffMax: Duration(10 * time.Second),
+			Ack: AckReceipt, ReceiptTimeout: Duration(10 * time.Second), ClockTolerant: true},
+		Outbox:    Outbox{Path: "outbox.db", BulkBytes: 4 << 20, MaxBytes: 256 << 20},
 		Telemetry: Telemetry{StatsEvery: Duration(10 * time.Second), HealthEvery: Duration(10 * time.Second)},
-		Snapshot:  Snapshot{Quality: 80, Keep: 200},
+		Commands:  Commands{Keys: []string{}, State: "commands.json", ThresholdMin: 0.3, ThresholdMax: 0.95, MuteMax: Duration(24 * time.Hour)},
+		Position:  Position{Kind: NoPosition, UncertaintyM: 10},
+		Snapshot:  Snapshot{Quality: 80, Keep: 200, ThumbBytes: 8 << 10},
 	}
 }

@@ -2,10 +2,13 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"emberwing/telemetry/wire"
 )
 
 // validate checks every value against its range, and values against each
@@ -17,6 +20,8 @@ func (d *decoder) validate() {
 	d.task("fire", d.cfg.Fire)
 	d.task("gesture", d.cfg.Gesture)
 	d.mqtt(d.cfg.MQTT)
+	d.commands(d.cfg.Commands)
+	d.position(d.cfg.Position)
 	d.rest(d.cfg)
 }
 
@@ -94,14 +99,51 @@ func (d *decoder) mqtt(c MQTT) {
 	d.within("mqtt.keep_alive", c.KeepAlive, time.Second, 10*time.Minute)
 	d.within("mqtt.backoff_min", c.BackoffMin, 10*time.Millisecond, time.Minute)
 	d.within("mqtt.backoff_max", c.BackoffMax, c.BackoffMin.D(), time.Hour)
+	d.want(c.Ack == AckReceipt || c.Ack == AckBroker, "mqtt.ack", "want %q or %q", AckReceipt, AckBroker)
+	d.within("mqtt.receipt_timeout", c.ReceiptTimeout, 100*time.Millisecond, time.Hour)
+	d.want((c.CertFile == "") == (c.KeyFile == ""), "mqtt.cert_file", "want cert_file and key_file, or neither")
+	secure := err != nil || slices.Contains([]string{"ssl", "tls", "mqtts"}, u.Scheme)
+	d.want(secure || c.CertFile == "" && c.CAFile == "", "mqtt.broker", "want ssl://host:8883: there are certificates, and tcp would not use them")
+}
+
+func (d *decoder) commands(c Commands) {
+	for _, k := range c.Keys {
+		_, err := wire.ParseKey(k)
+		d.want(err == nil, "commands.keys", "want lines that the ground station prints: ed25519: and 44 characters")
+	}
+	d.want(len(c.Keys) <= wire.MaxList, "commands.keys", "want at most %d keys", wire.MaxList)
+	d.want(len(c.Keys) == 0 || c.State != "", "commands.state", "want the path of a file")
+	d.want(c.ThresholdMin > 0 && c.ThresholdMin < 1, "commands.threshold_min", "want a score in (0,1)")
+	d.want(c.ThresholdMax >= c.ThresholdMin && c.ThresholdMax < 1, "commands.threshold_max", "want a score from threshold_min to less than 1")
+	d.within("commands.mute_max", c.MuteMax, time.Second, 30*24*time.Hour)
+}
+
+func (d *decoder) position(c Position) {
+	kinds := []PositionKind{NoPosition, Fixed, MAVLink, Simulated}
+	d.want(slices.Contains(kinds, c.Kind), "position.kind", "want one of %v", kinds)
+	d.want(c.Kind != MAVLink || c.Source != "", "position.source", "want udp://:14550 or serial:///dev/ttyTHS1:57600")
+	d.want(c.Lat >= -90 && c.Lat <= 90, "position.lat", "want -90..90 degrees")
+	d.want(c.Lon >= -180 && c.Lon <= 180, "position.lon", "want -180..180 degrees")
+	d.want(c.AltM >= -1000 && c.AltM <= 20_000, "position.alt_m", "want -1000..20000 metres")
+	d.want(c.UncertaintyM >= 0 && c.UncertaintyM <= 1e6, "position.uncertainty_m", "want 0..1000000 metres")
+	d.want(c.HeadingDeg >= 0 && c.HeadingDeg < 360, "position.heading_deg", "want 0 to less than 360 degrees")
+	d.want(c.FOVDeg >= 0 && c.FOVDeg <= 360, "position.fov_deg", "want 0..360 degrees")
 }
 
 func (d *decoder) rest(c Config) {
 	d.want(c.Outbox.Path != "", "outbox.path", "want the path of the file that keeps alerts")
 	d.want(c.Outbox.BulkBytes >= 4096, "outbox.bulk_bytes", "want at least 4096 bytes")
+	d.want(c.Outbox.MaxBytes >= 1<<20, "outbox.max_bytes", "want at least 1048576 bytes")
+	d.want(c.Metrics.Listen == "" || listenable(c.Metrics.Listen), "metrics.listen", "want host:port such as 127.0.0.1:9464")
 	d.within("telemetry.stats_every", c.Telemetry.StatsEvery, 100*time.Millisecond, time.Hour)
 	d.within("telemetry.health_every", c.Telemetry.HealthEvery, 100*time.Millisecond, time.Hour)
 	d.want(c.Snapshot.Quality >= 1 && c.Snapshot.Quality <= 100, "snapshot.quality", "want 1..100")
+	d.want(c.Snapshot.ThumbBytes >= 0 && c.Snapshot.ThumbBytes <= wire.MaxThumb, "snapshot.thumb_bytes", "want 0..%d", wire.MaxThumb)
 	d.want(c.Snapshot.Keep >= 1 && c.Snapshot.Keep <= 1_000_000, "snapshot.keep", "want 1..1000000 files")
 	d.want(c.Indicator.Line >= 0, "indicator.line", "want a line offset of 0 or more")
+}
+
+func listenable(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return err == nil && port != ""
 }

@@ -126,6 +126,7 @@ providers = ["cpu"]
 update = "100ms"
 [mqtt]
 broker = %q
+ack = "broker"
 backoff_min = "50ms"
 backoff_max = "200ms"
 [outbox]

@@ -47,8 +47,11 @@ const maxGap = 5 * time.Second
 // are lost. On an error nothing stays open.
 func New(cfg config.Config, log *slog.Logger) (*Drone, error) {
 	d := &Drone{cfg: cfg, log: log, health: health.NewTracker()}
-	d.identify()
-	if err := d.open(); err != nil {
+	err := d.identify()
+	if err == nil {
+		err = d.open()
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
@@ -67,12 +70,21 @@ func (d *Drone) open() error {
 }
 
 // identify finds out which board this is and starts a boot.
-func (d *Drone) identify() {
+func (d *Drone) identify() error {
 	d.board, _ = boards.Detect(os.DirFS("/")) // usable even with an error; doctor reports it
 	d.id = identity{
 		fleet: d.cfg.Drone.Fleet, drone: d.cfg.Drone.ID, boot: wire.NewBoot(),
 		software: "emberwing " + version.String(), board: d.board.Board.ID, started: time.Now(),
+		ack: wire.AckMode(d.cfg.MQTT.Ack),
 	}
+	for _, text := range d.cfg.Commands.Keys {
+		key, err := wire.ParseKey(text)
+		if err != nil {
+			return fmt.Errorf("commands.keys: %w", err)
+		}
+		d.id.trusted = append(d.id.trusted, key)
+	}
+	return nil
 }
 
 // SessionOptions are the options that the daemon opens a model with.
@@ -165,7 +177,7 @@ func temporal(d infer.Decision, threshold float32, task config.Task) event.Rule 
 
 // openOutputs opens what alerts leave through.
 func (d *Drone) openOutputs() error {
-	box, err := outbox.Open(outbox.Options{Path: d.cfg.Outbox.Path, BulkBytes: d.cfg.Outbox.BulkBytes})
+	box, err := outbox.Open(outbox.Options{Path: d.cfg.Outbox.Path, BulkBytes: d.cfg.Outbox.BulkBytes, MaxFileBytes: d.cfg.Outbox.MaxBytes})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package drone
 
 import (
+	"crypto/ed25519"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,16 @@ type identity struct {
 	fleet, drone, boot string
 	software, board    string
 	started            time.Time
+	ack                wire.AckMode
+	trusted            []ed25519.PublicKey // whose commands and receipts count
+}
+
+// keyIDs names the trusted keys.
+func (id *identity) keyIDs() (ids []string) {
+	for _, k := range id.trusted {
+		ids = append(ids, wire.KeyID(k))
+	}
+	return ids
 }
 
 // head starts a message about the instant at.
@@ -29,6 +40,7 @@ func (id *identity) status() *wire.Status {
 	return &wire.Status{
 		Header: id.head(time.Now()), State: wire.Online,
 		Software: id.software, Board: id.board, Started: wire.At(id.started),
+		Ack: id.ack, Keys: id.keyIDs(),
 	}
 }
 

@@ -46,15 +46,26 @@ func (b *timedBox) Put(m wire.Message) error {
 
 // Ack forgets messages and stops their time.
 func (b *timedBox) Ack(ids ...outbox.ID) error {
+	b.stop(ids)
+	return b.Box.Ack(ids...)
+}
+
+// Receive forgets what a station has stored and stops its time.
+func (b *timedBox) Receive(stored []wire.Range) ([]outbox.ID, error) {
+	ids, err := b.Box.Receive(stored)
+	b.stop(ids)
+	return ids, err
+}
+
+func (b *timedBox) stop(ids []outbox.ID) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, id := range ids {
 		if start, ok := b.since[id]; ok {
 			b.publish.Since(start)
 			delete(b.since, id)
 		}
 	}
-	b.mu.Unlock()
-	return b.Box.Ack(ids...)
 }
 
 // link reports about pipe and outbox in the terms of the messages. It
@@ -76,6 +87,7 @@ func (l link) Delivery() wire.Delivery {
 	return wire.Delivery{
 		Queued: b.Queued, Sent: s.Published, Acked: b.Acked, Resent: s.Resent, Dropped: b.BulkDropped + b.AlertsLost,
 		AlertDepth: uint64(b.AlertDepth), BulkDepth: uint64(b.BulkDepth), BulkBytes: uint64(b.BulkBytes), Connections: s.Connections,
+		Merged: b.BulkMerged, Dead: s.Dead, AlertsLost: b.AlertsLost, AlertMemory: uint64(b.MemoryAlerts),
 	}
 }
 
@@ -83,7 +95,7 @@ func (l link) Delivery() wire.Delivery {
 func (l link) PublishLatency() *latency.Histogram { return &l.box.publish }
 
 // settle is how long alerts of an outage wait after it for the subscribers that
-// were away too: until there are receipts, nobody else would ever see them.
+// were away too: without receipts, nobody else would ever see them.
 const settle = 2 * time.Second
 
 // openLink makes the pipe that drains box to the configured broker.
@@ -92,9 +104,15 @@ func openLink(c config.MQTT, box *timedBox, d *Drone) (link, error) {
 	if err != nil {
 		return link{}, err
 	}
-	pipe, err := mqtt.New(mqtt.Options{
+	opts := mqtt.Options{
 		Broker: broker, Backoff: mqtt.Backoff{Min: c.BackoffMin.D(), Max: c.BackoffMax.D()},
-		Status: d.id.status, Settle: settle, Log: d.log,
-	}, box)
+		Status: d.id.status, Log: d.log,
+		Ack: d.id.ack, ReceiptTimeout: c.ReceiptTimeout.D(), Trusted: d.id.trusted,
+	}
+	if d.id.ack == wire.AckBroker {
+		opts.Settle = settle
+		d.log.Warn("mqtt.ack is broker: an alert is forgotten once the broker has it, whether or not anybody has stored it")
+	}
+	pipe, err := mqtt.New(opts, box)
 	return link{pipe, box}, err
 }

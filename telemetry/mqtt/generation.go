@@ -11,11 +11,12 @@ import (
 
 // generation drains the outbox over one connection.
 type generation struct {
-	pipe     *Pipe
-	number   uint64
-	conn     *Conn
-	commands chan Message
-	flights  [2]flights
+	pipe    *Pipe
+	number  uint64
+	conn    *Conn
+	inbox   chan Message // commands and receipts
+	flights [2]flights
+	resend  []uint64 // alerts whose receipt is overdue, in order
 }
 
 // flights are the messages of one lane that are under way, oldest first.
@@ -53,7 +54,7 @@ func (g *generation) status(state wire.StatusState, reason string) (*Message, er
 	return &Message{Topic: s.Topic().String(), Payload: payload, QoS: 1, Retained: true}, nil
 }
 
-// announce subscribes to commands and publishes the online status, and waits for both:
+// announce subscribes to commands and receipts and publishes the online status, and waits for both:
 // a broker that does not answer is no link.
 func (g *generation) announce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, g.pipe.opts.AckTimeout)
@@ -62,10 +63,8 @@ func (g *generation) announce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if g.pipe.opts.Command != nil {
-		if err := g.subscribe(ctx, online.Topic); err != nil {
-			return err
-		}
+	if err := g.subscribe(ctx, online.Topic); err != nil {
+		return err
 	}
 	if err := g.conn.Wait(ctx, g.conn.Publish(*online)); err != nil {
 		return fmt.Errorf("publish status: %w", err)
@@ -78,12 +77,22 @@ func (g *generation) subscribe(ctx context.Context, statusTopic string) error {
 	if err != nil {
 		return err
 	}
-	filter, err := wire.CommandFilter(t.Fleet, t.Drone)
-	if err != nil {
-		return err
+	var filters []string
+	if g.pipe.opts.Command != nil {
+		filter, err := wire.CommandFilter(t.Fleet, t.Drone)
+		if err != nil {
+			return err
+		}
+		filters = append(filters, filter)
 	}
-	if err := g.conn.Wait(ctx, g.conn.Subscribe(filter)); err != nil {
-		return fmt.Errorf("subscribe to commands: %w", err)
+	if g.pipe.opts.Ack == wire.AckReceipt {
+		filters = append(filters, wire.ReceiptTopic(t.Fleet, t.Drone).String())
+	}
+	if len(filters) == 0 {
+		return nil
+	}
+	if err := g.conn.Wait(ctx, g.conn.Subscribe(filters...)); err != nil {
+		return fmt.Errorf("subscribe to commands and receipts: %w", err)
 	}
 	return nil
 }
@@ -91,7 +100,7 @@ func (g *generation) subscribe(ctx context.Context, statusTopic string) error {
 // receive runs in the goroutine of the connection, so it only queues.
 func (g *generation) receive(m Message) {
 	select {
-	case g.commands <- m:
+	case g.inbox <- m:
 	default:
 		g.pipe.count(func(s *Stats) { s.CommandLost++ })
 	}
@@ -119,8 +128,11 @@ func (g *generation) settle(ctx context.Context) error {
 // drain publishes until the connection or ctx ends. It returns nil when Flush was called
 // and everything is acknowledged.
 func (g *generation) drain(ctx context.Context) error {
-	check := time.NewTicker(g.pipe.opts.AckTimeout / 4)
+	check := time.NewTicker(min(g.pipe.opts.AckTimeout, g.pipe.opts.ReceiptTimeout) / 4)
 	defer check.Stop()
+	clear(g.pipe.waiting) // all of it is sent again now
+	g.pipe.letters.prune(g.pipe.box)
+	g.tellWaiting()
 	flush, flushing := g.pipe.flush, false
 	for {
 		if err := g.fill(); err != nil {
@@ -136,12 +148,13 @@ func (g *generation) drain(ctx context.Context) error {
 			return g.conn.Err()
 		case <-flush:
 			flush, flushing = nil, true
-		case m := <-g.commands:
-			g.command(m)
+		case m := <-g.inbox:
+			g.hear(m)
 		case <-g.flights[outbox.Alerts].oldest():
 		case <-g.flights[outbox.Bulk].oldest():
 		case <-g.pipe.box.Ready():
-		case <-check.C:
+		case now := <-check.C:
+			g.overdue(now)
 		}
 		if err := g.collect(); err != nil {
 			return err
@@ -165,23 +178,47 @@ func (g *generation) publishNext(lane outbox.Lane) bool {
 	if !g.open(lane) {
 		return false
 	}
-	item, ok := g.pipe.box.Next(lane, f.sent)
+	item, ok := g.next(lane)
 	if !ok {
 		return false
 	}
 	now := time.Now()
 	wire.Stamp(item.Payload, now)
 	token := g.conn.Publish(Message{Topic: item.Topic, Payload: item.Payload, QoS: 1})
-	f.sent = item.Seq
+	f.sent = max(f.sent, item.Seq)
 	f.bytes += len(item.Payload)
 	f.list = append(f.list, flight{id: item.ID, size: len(item.Payload), token: token, since: now})
 	g.pipe.published(item.ID)
 	return true
 }
 
+// next returns what the lane should send: what has not been sent on this connection, then
+// what waits too long for its receipt.
+func (g *generation) next(lane outbox.Lane) (outbox.Item, bool) {
+	after := g.flights[lane].sent
+	item, ok := g.pipe.box.Next(lane, after)
+	for ok && g.pipe.letters.dead(item.ID, time.Now()) {
+		item, ok = g.pipe.box.Next(lane, item.Seq)
+	}
+	if ok || lane != outbox.Alerts {
+		return item, ok
+	}
+	for len(g.resend) > 0 {
+		seq := g.resend[0]
+		g.resend = g.resend[1:]
+		if item, ok = g.pipe.box.Next(lane, seq-1); ok && item.Seq == seq {
+			return item, true
+		}
+	}
+	return outbox.Item{}, false
+}
+
 // open reports whether the window of the lane has room.
 func (g *generation) open(lane outbox.Lane) bool {
 	f := &g.flights[lane]
+	if g.pipe.letters.careful() { // one message at a time shows which one the broker does not take
+		return len(g.flights[outbox.Alerts].list)+len(g.flights[outbox.Bulk].list) == 0
+	}
 	if lane == outbox.Alerts {
 		return len(f.list) < g.pipe.opts.AlertWindow
 	}
@@ -211,13 +248,21 @@ func (f *flights) oldest() <-chan struct{} {
 	return f.list[0].token.Done()
 }
 
-// collect deletes what was acknowledged from the outbox, all of it with one write.
+// collect takes note of what the broker has acknowledged, and deletes it from the outbox
+// with one write, unless a receipt has to come first.
 func (g *generation) collect() error {
 	var done []outbox.ID
 	var failed error
 	for lane := range g.flights {
 		ids, err := g.flights[lane].landed(g.pipe.opts.AckTimeout)
-		done = append(done, ids...)
+		for _, id := range ids {
+			g.pipe.letters.arrived(id)
+			if id.Lane == outbox.Alerts && g.pipe.opts.Ack == wire.AckReceipt {
+				g.await(id.Seq)
+				continue
+			}
+			done = append(done, id)
+		}
 		if err != nil {
 			failed = err
 		}
@@ -255,13 +300,26 @@ func (f *flights) landed(timeout time.Duration) (ids []outbox.ID, err error) {
 	return ids, nil
 }
 
-func (g *generation) command(m Message) {
-	t, err := wire.ParseTopic(m.Topic)
-	if err != nil || t.Kind != wire.KindCommand {
-		return // our own cmd/result matches the filter too
+// hear takes in a message from the ground, and those behind it.
+func (g *generation) hear(m Message) {
+	var stored []wire.Range
+	for more := true; more; {
+		t, err := wire.ParseTopic(m.Topic)
+		switch {
+		case err != nil:
+		case t.Kind == wire.KindReceipt:
+			stored = append(stored, g.receipt(m)...)
+		case t.Kind == wire.KindCommand && g.pipe.opts.Command != nil: // our own cmd/result matches the filter too
+			g.pipe.count(func(s *Stats) { s.Commands++ })
+			g.pipe.opts.Command(t, m)
+		}
+		select {
+		case m = <-g.inbox:
+		default:
+			more = false
+		}
 	}
-	g.pipe.count(func(s *Stats) { s.Commands++ })
-	g.pipe.opts.Command(t, m.Payload)
+	g.settled(stored)
 }
 
 // farewell publishes the offline status and disconnects, if the link still works.

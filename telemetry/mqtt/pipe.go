@@ -4,15 +4,22 @@
 // delivered that were not, loses stored ones when it restarts, and does not notice a dead
 // link behind a full buffer. So there is one client per connection (a generation), without
 // reconnecting, storing or retrying of its own. What is to be sent stays in the outbox, and
-// goes from there only when the PUBACK of the same generation has arrived; a lost
-// connection means that everything not acknowledged is sent again, in order.
+// goes from there only when it has arrived; a lost connection means that everything that has
+// not is sent again, in order.
 //
-// A PUBACK says that the broker has the message, not that the broker has made it durable,
-// let alone that anyone has read it. This is the delivery mode "broker".
+// What "arrived" means is the ack mode. A PUBACK of the same generation says that the broker
+// has the message, not that the broker has made it durable, let alone that anyone has read
+// it: mode "broker" stops there. In mode "receipt" a PUBACK only frees a place in the window,
+// and an alert stays in the outbox until a ground station says that it is on its disk;
+// without that it is sent again, at growing intervals. Statistics are done with the PUBACK
+// in both modes.
+//
+// A message that ends connection after connection is set aside (see letters.go).
 package mqtt
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -31,6 +38,10 @@ type Outbox interface {
 	Next(lane outbox.Lane, after uint64) (outbox.Item, bool)
 	// Ack forgets messages.
 	Ack(ids ...outbox.ID) error
+	// Receive forgets the alerts that a station has stored and returns which these were.
+	Receive(stored []wire.Range) ([]outbox.ID, error)
+	// Bury forgets a message that no broker takes.
+	Bury(id outbox.ID) error
 	// Ready receives a value after something was put.
 	Ready() <-chan struct{}
 }
@@ -41,17 +52,28 @@ type Options struct {
 	ClientID string // made of fleet and drone; the same for every run, so that a broker ends the old session
 	Backoff  Backoff
 
+	// Ack is what deletes an alert; "" is AckBroker. See the package comment.
+	Ack wire.AckMode
+	// ReceiptTimeout is how long a receipt may take before the alert is sent again; the
+	// wait doubles each time, up to eight times this. 10 s.
+	ReceiptTimeout time.Duration
+	// Trusted are the keys of ground stations. With any, only signed receipts count.
+	Trusted []ed25519.PublicKey
+
 	// Status returns a status message for this moment with everything filled in but
 	// State, Reason, Generation and Published. Required.
 	Status func() *wire.Status
 
 	// Command is called for each command received, by the goroutine of Run; nil means
 	// that commands are not subscribed to.
-	Command func(topic wire.Topic, payload []byte)
+	Command func(topic wire.Topic, m Message)
 
 	AlertWindow int           // alerts under way at a time, 16
 	BulkWindow  int           // bytes of bulk under way at a time, 4 KiB (but at least one message)
 	AckTimeout  time.Duration // after which a silent broker counts as lost, 15 s
+
+	// DeadRetry is how long an alert that ends connections is left alone, 10 min.
+	DeadRetry time.Duration
 
 	// Settle is how long a connection after the first waits before it drains the outbox.
 	// When a broker returns, subscribers need a moment to do so too, and what it
@@ -70,6 +92,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AckTimeout <= 0 {
 		o.AckTimeout = 15 * time.Second
+	}
+	if o.ReceiptTimeout <= 0 {
+		o.ReceiptTimeout = 10 * time.Second
+	}
+	if o.DeadRetry <= 0 {
+		o.DeadRetry = 10 * time.Minute
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -90,6 +118,13 @@ type Stats struct {
 	CommandLost uint64 // commands dropped because the program did not keep up
 	LastError   string // why the latest connection ended or did not come up
 	LastAck     time.Time
+
+	Receipts    uint64    // receipts that deleted something
+	BadReceipts uint64    // receipts that were not signed by a trusted key, or unreadable
+	Unreceipted int       // alerts that the broker has taken and no station has confirmed
+	WaitingFrom time.Time // when the oldest of those was first published; zero without any
+	Dead        uint64    // messages set aside, see DeadRetry
+	LastDead    string    // which, and why
 }
 
 // Pipe drains an outbox. Make one with New.
@@ -100,6 +135,8 @@ type Pipe struct {
 	mu       sync.Mutex
 	stats    Stats
 	highest  [2]uint64          // per lane: highest number ever published, to tell a resend
+	letters  letters            // only used by the goroutine of Run
+	waiting  map[uint64]*wait   // alerts published and not confirmed; likewise
 	cancel   context.CancelFunc // of Run; nil before
 	finished chan struct{}      // closed when Run has returned
 	flush    chan struct{}      // closed by Flush
@@ -122,7 +159,10 @@ func New(opts Options, box Outbox) (*Pipe, error) {
 	if opts.ClientID == "" {
 		opts.ClientID = clientID(status.Fleet, status.Drone)
 	}
-	return &Pipe{opts: opts, box: box, finished: make(chan struct{}), flush: make(chan struct{})}, nil
+	return &Pipe{
+		opts: opts, box: box, finished: make(chan struct{}), flush: make(chan struct{}),
+		letters: newLetters(), waiting: make(map[uint64]*wait),
+	}, nil
 }
 
 // clientID makes 23 letters and digits, which is what every broker must accept; some
@@ -229,7 +269,7 @@ func (p *Pipe) empty() bool {
 // and whether the connection was of use, which resets the backoff.
 func (p *Pipe) generation(ctx context.Context) (productive bool, err error) {
 	p.count(func(s *Stats) { s.Generation++ })
-	g := &generation{pipe: p, number: p.Stats().Generation, commands: make(chan Message, commandQueue)}
+	g := &generation{pipe: p, number: p.Stats().Generation, inbox: make(chan Message, inboxSize)}
 	if err := g.connect(ctx); err != nil {
 		return false, err
 	}
@@ -242,6 +282,9 @@ func (p *Pipe) generation(ctx context.Context) (productive bool, err error) {
 			err = g.drain(ctx)
 		}
 		productive = time.Since(start) > usefulLife
+		if ctx.Err() == nil && err != nil {
+			g.blame()
+		}
 	}
 	if err == nil || ctx.Err() != nil {
 		g.farewell()
@@ -251,7 +294,7 @@ func (p *Pipe) generation(ctx context.Context) (productive bool, err error) {
 }
 
 const (
-	commandQueue = 64
-	usefulLife   = 2 * time.Second        // a connection shorter than this does not reset the backoff
-	grace        = 250 * time.Millisecond // for the offline status
+	inboxSize  = 256                    // commands and receipts not looked at yet
+	usefulLife = 2 * time.Second        // a connection shorter than this does not reset the backoff
+	grace      = 250 * time.Millisecond // for the offline status
 )

@@ -1,8 +1,9 @@
 // Package outbox keeps messages until they are acknowledged.
 //
 // It has two lanes. Alerts (and command results) are on disk before Put returns and
-// stay there until Ack. Bulk (statistics, health) waits in memory within a byte limit;
-// when that is reached the oldest message goes and is counted. Each lane numbers its
+// stay there until Ack or Receive. Bulk (statistics, health, pictures) waits in memory
+// within a byte limit; when that is reached, neighbouring statistics are merged into one,
+// and if that does not make room, the oldest message goes and is counted. Each lane numbers its
 // messages itself, one by one, and goes on where it left off after a restart; neither
 // clocks nor file times play a part.
 //
@@ -17,6 +18,7 @@
 package outbox
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,10 +48,10 @@ func LaneOf(m wire.Message) (Lane, error) {
 	switch m.(type) {
 	case *wire.Alert, *wire.Result:
 		return Alerts, nil
-	case *wire.Stats, *wire.Health:
+	case *wire.Stats, *wire.Health, *wire.Picture:
 		return Bulk, nil
 	}
-	return 0, fmt.Errorf("choose lane: got %T, want an alert, result, stats or health", m)
+	return 0, fmt.Errorf("choose lane: got %T, want an alert, result, stats, health or picture", m)
 }
 
 // ID names a message in the box.
@@ -76,7 +78,8 @@ type Options struct {
 	Path         string // of the file; its directory is made when missing
 	BulkBytes    int    // limit of topics and payloads waiting in the bulk lane, 1 MiB
 	MemoryAlerts int    // limit of alerts that the disk did not take, 1024; beyond, the oldest goes
-	MaxFileBytes int    // limit of the file, 64 MiB; alerts may fill half of it, deleting needs room too
+	MemoryBytes  int    // limit of their topics and payloads, 4 MiB
+	MaxFileBytes int    // limit of the file, 256 MiB; alerts may fill half of it, deleting needs room too
 }
 
 func (o Options) withDefaults() Options {
@@ -87,7 +90,8 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.BulkBytes, 1<<20)
 	set(&o.MemoryAlerts, 1024)
-	set(&o.MaxFileBytes, 64<<20)
+	set(&o.MemoryBytes, 4<<20)
+	set(&o.MaxFileBytes, 256<<20)
 	return o
 }
 
@@ -100,8 +104,11 @@ type Stats struct {
 	Queued       uint64 // messages accepted
 	Acked        uint64 // messages acknowledged
 	BulkDropped  uint64 // bulk messages that gave way to newer ones
+	BulkMerged   uint64 // statistics that live on inside a later one
+	Buried       uint64 // messages given up by Bury
 	AlertsLost   uint64 // alerts that gave way because disk and memory were full
 	BadRecords   uint64 // records on disk that were damaged
+	FileBytes    int64  // size of the file, 0 while there is none
 	FilesMoved   uint64 // files moved aside as unreadable
 	MovedTo      string // where the latest of them is
 	Err          error  // why alerts are not durable now, nil when they are
@@ -115,6 +122,7 @@ type Box struct {
 	next   [numLanes]uint64
 	unsaid []Item              // alerts that are in memory only, in order; newer than all on disk
 	bulk   []Item              // in order
+	given  uint64              // highest bulk number that Next has returned
 	gone   map[uint64]struct{} // alerts acknowledged but not yet deleted on disk
 	onDisk int
 	stats  Stats
@@ -191,7 +199,7 @@ func (b *Box) encode(m wire.Message, lane Lane) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	return Item{ID: ID{lane, h.Seq}, Topic: m.Topic().String(), Payload: payload}, nil
+	return Item{ID: ID{lane, h.Seq}, Topic: m.Topic().String(), Payload: bytes.Clone(payload)}, nil // without spare capacity
 }
 
 func (b *Box) putAlert(item Item) error {
@@ -199,13 +207,24 @@ func (b *Box) putAlert(item Item) error {
 	b.stats.Queued++
 	b.unsaid = append(b.unsaid, item)
 	if err := b.save(); err != nil {
-		if extra := len(b.unsaid) - b.opts.MemoryAlerts; extra > 0 {
-			b.unsaid = slices.Delete(b.unsaid, 0, extra)
-			b.stats.AlertsLost += uint64(extra)
-		}
+		b.boundUnsaid()
 		return fmt.Errorf("%w: %w", ErrNotDurable, err)
 	}
 	return nil
+}
+
+// boundUnsaid keeps what is in memory only within its limits; the oldest gives way.
+func (b *Box) boundUnsaid() {
+	size, keep := 0, 0
+	for i := len(b.unsaid) - 1; i >= 0 && keep < b.opts.MemoryAlerts; i-- {
+		if size += b.unsaid[i].size(); size > b.opts.MemoryBytes && keep > 0 {
+			break
+		}
+		keep++
+	}
+	extra := len(b.unsaid) - keep
+	b.unsaid = slices.Delete(b.unsaid, 0, extra)
+	b.stats.AlertsLost += uint64(extra)
 }
 
 // save writes what is in memory only.
@@ -247,9 +266,8 @@ func (b *Box) putBulk(item Item) error {
 	b.stats.Queued++
 	b.bulk = append(b.bulk, item)
 	b.stats.BulkBytes += item.size()
-	for b.stats.BulkBytes > b.opts.BulkBytes {
-		b.removeBulk(0)
-		b.stats.BulkDropped++
+	if b.stats.BulkBytes > b.opts.BulkBytes {
+		b.thin()
 	}
 	return nil
 }
@@ -275,8 +293,14 @@ func (b *Box) Next(lane Lane, after uint64) (Item, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if lane == Bulk {
-		return firstAfter(b.bulk, after)
+		item, ok := firstAfter(b.bulk, after)
+		b.given = max(b.given, item.Seq)
+		return item, ok
 	}
+	return b.nextAlert(after)
+}
+
+func (b *Box) nextAlert(after uint64) (Item, bool) {
 	if item, ok := b.nextOnDisk(after); ok {
 		return item, true
 	}
@@ -321,6 +345,36 @@ func (b *Box) nextOnDisk(after uint64) (Item, bool) {
 func (b *Box) Ack(ids ...ID) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.remove(ids)
+}
+
+// Receive forgets the alerts that a ground station has stored: those of the given boots
+// with a number in one of the runs. It returns which these were, and the error of Ack.
+func (b *Box) Receive(stored []wire.Range) ([]ID, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var ids []ID
+	for _, r := range stored {
+		for item, ok := b.nextAlert(r.From - 1); ok && item.Seq <= r.To; item, ok = b.nextAlert(item.Seq) {
+			if wire.Boot(item.Payload) == r.Boot {
+				ids = append(ids, item.ID)
+			}
+		}
+	}
+	slices.SortFunc(ids, func(x, y ID) int { return int(int64(x.Seq - y.Seq)) })
+	ids = slices.Compact(ids)
+	return ids, b.remove(ids)
+}
+
+// Bury forgets a message that no broker takes, and counts it.
+func (b *Box) Bury(id ID) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stats.Buried++
+	return b.remove([]ID{id})
+}
+
+func (b *Box) remove(ids []ID) error {
 	for _, id := range ids {
 		if !b.forget(id) && id.Lane == Alerts {
 			b.gone[id.Seq] = struct{}{}
@@ -379,6 +433,9 @@ func (b *Box) Stats() Stats {
 	s.AlertDepth = b.onDisk - len(b.gone) + len(b.unsaid)
 	s.MemoryAlerts = len(b.unsaid)
 	s.BulkDepth = len(b.bulk)
+	if b.store != nil {
+		s.FileBytes = b.store.fileBytes()
+	}
 	return s
 }
 

@@ -230,6 +230,7 @@ func (s *store) put(items []Item, last uint64) error {
 	}
 	err := s.update(func(tx *bbolt.Tx) error {
 		alerts := tx.Bucket(alertBucket())
+		alerts.FillPercent = 0.9 // keys only grow, so pages need no room for insertions
 		for i := range items {
 			if err := alerts.Put(key(items[i].Seq), encodeRecord(&items[i])); err != nil {
 				return err
@@ -301,6 +302,14 @@ func (s *store) setBulk(n uint64) error {
 func (s *store) close(lastBulk uint64) error {
 	err := s.setBulk(lastBulk)
 	return errors.Join(err, guard(s.db.Close))
+}
+
+func (s *store) fileBytes() int64 {
+	info, err := s.file.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 func (s *store) update(f func(*bbolt.Tx) error) error {

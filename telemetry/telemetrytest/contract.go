@@ -394,7 +394,7 @@ func flushTimeout(t *testing.T, b Broker) {
 func commands(t *testing.T, b Broker) {
 	got := make(chan string, 8)
 	d := NewDrone(t, b.URL(), func(o *mqtt.Options) {
-		o.Command = func(topic wire.Topic, payload []byte) { got <- topic.Sub + " " + string(payload) }
+		o.Command = func(topic wire.Topic, m mqtt.Message) { got <- topic.Sub + " " + string(m.Payload) }
 	})
 	d.WaitConnected()
 	publish(t, b.URL(), "ew/1/valley/kite.7/cmd/result", "{}") // an answer, not a command
