@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"emberwing/telemetry/gaps"
 	"emberwing/telemetry/wire"
 )
 
@@ -72,12 +73,12 @@ const (
 type drone struct {
 	Drone
 	seen   *recent
-	alerts sequence
+	alerts gaps.Sequence
 }
 
 func (d *drone) snapshot() Drone {
 	out := d.Drone
-	out.LastAlertSeq, out.Missing, out.GivenUp = d.alerts.high, d.alerts.missing(), d.alerts.givenUp
+	out.LastAlertSeq, out.Missing, out.GivenUp = d.alerts.High, d.alerts.Count(), d.alerts.GivenUp
 	return out
 }
 
@@ -102,7 +103,7 @@ func (d *drone) judge(m wire.Message, now time.Time) verdict {
 }
 
 func (d *drone) noteAlert(h *wire.Header) {
-	d.alerts.note(h.Boot, h.Seq)
+	d.alerts.Note(h.Boot, h.Seq)
 	d.Alerts++
 }
 
@@ -168,55 +169,4 @@ func (r *recent) add(k key) bool {
 	r.order[r.next] = k
 	r.next = (r.next + 1) % r.limit
 	return true
-}
-
-// sequence notices numbers that are missing. It remembers maxGaps gaps and gives up the
-// oldest beyond that.
-type sequence struct {
-	boot    string
-	high    uint64 // highest number seen
-	gaps    []gap  // in order
-	givenUp uint64
-}
-
-type gap struct{ from, to uint64 } // both missing
-
-const maxGaps = 64
-
-func (s *sequence) note(boot string, seq uint64) {
-	switch {
-	case seq == 0:
-		return // not numbered
-	case s.high == 0 || seq == s.high+1:
-		s.high = seq
-	case seq > s.high:
-		s.gaps = append(s.gaps, gap{s.high + 1, seq - 1})
-		s.high = seq
-	case !s.fill(seq) && boot != s.boot:
-		s.high, s.gaps = seq, nil // the drone lost its outbox and counts from the start
-	}
-	s.boot = boot
-	if len(s.gaps) > maxGaps {
-		s.givenUp += s.gaps[0].to - s.gaps[0].from + 1
-		s.gaps = slices.Delete(s.gaps, 0, 1)
-	}
-}
-
-// fill takes seq out of the gap it is in, if there is one.
-func (s *sequence) fill(seq uint64) bool {
-	i := slices.IndexFunc(s.gaps, func(g gap) bool { return g.from <= seq && seq <= g.to })
-	if i < 0 {
-		return false
-	}
-	g := s.gaps[i]
-	parts := slices.DeleteFunc([]gap{{g.from, seq - 1}, {seq + 1, g.to}}, func(g gap) bool { return g.from > g.to })
-	s.gaps = slices.Replace(s.gaps, i, i+1, parts...)
-	return true
-}
-
-func (s *sequence) missing() (n uint64) {
-	for _, g := range s.gaps {
-		n += g.to - g.from + 1
-	}
-	return n
 }

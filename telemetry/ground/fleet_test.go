@@ -7,64 +7,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"emberwing/telemetry/mqtt"
 	"emberwing/telemetry/wire"
 )
-
-// A set of numbers is the model.
-func TestSequenceAgainstASet(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var s sequence
-		first := rapid.Uint64Range(1, 50).Draw(t, "first")
-		s.note("b", first)
-		seen, high := map[uint64]bool{first: true}, first
-		for _, n := range rapid.SliceOf(rapid.Uint64Range(first, first+60)).Draw(t, "numbers") {
-			s.note("b", n)
-			seen[n], high = true, max(high, n)
-		}
-		var missing uint64
-		for n := first; n <= high; n++ {
-			if !seen[n] {
-				missing++
-			}
-		}
-		if got := s.missing(); got != missing || s.high != high {
-			t.Fatalf("got %d missing up to %d, want %d up to %d", got, s.high, missing, high)
-		}
-	})
-}
-
-func TestSequenceIsBounded(t *testing.T) {
-	var s sequence
-	for n := uint64(1); n < 1000; n += 2 {
-		s.note("b", n)
-	}
-	if len(s.gaps) > maxGaps || s.givenUp+s.missing() != 499 {
-		t.Errorf("got %d gaps, %d given up and %d missing, want at most %d gaps and 499 in all", len(s.gaps), s.givenUp, s.missing(), maxGaps)
-	}
-}
-
-func TestSequenceStartsAgainWithALostOutbox(t *testing.T) {
-	var s sequence
-	for _, n := range []uint64{10, 12} {
-		s.note("old", n)
-	}
-	s.note("new", 11) // late, by way of a new boot
-	if s.missing() != 0 || s.high != 12 {
-		t.Errorf("got %+v, want the gap filled", s)
-	}
-	s.note("newer", 1)
-	s.note("newer", 2)
-	if s.missing() != 0 || s.high != 2 {
-		t.Errorf("got %+v, want a count from the start", s)
-	}
-	s.note("newer", 0) // not numbered
-	if s.high != 2 {
-		t.Errorf("got %+v, want 0 ignored", s)
-	}
-}
 
 func TestRecentIsBounded(t *testing.T) {
 	r := newRecent(10)

@@ -267,7 +267,7 @@ func (r *Receiver) handle(m mqtt.Message) {
 	drone := r.fleet.drone(decoded.Head())
 	verdict := drone.judge(decoded, now)
 	r.stats.note(verdict)
-	missing := drone.alerts.missing()
+	missing := drone.alerts.Count()
 	r.mu.Unlock()
 	if verdict == fresh {
 		r.opts.Handler.Handle(Received{Message: decoded, At: now, Bytes: len(m.Payload), Retained: m.Retained, Missing: missing})
