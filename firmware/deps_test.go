@@ -48,6 +48,8 @@ var adapters = []adapter{
 	{"github.com/nats-io/", []string{"telemetry/broker"}, "the embedded broker can be replaced"},
 	{"periph.io/", []string{"boards/gpio"}, "everything else of a board is read from files"},
 	{"go.etcd.io/bbolt", []string{"telemetry/outbox"}, "durability is decided in one place"},
+	{"modernc.org/", []string{"telemetry/store"}, "what operators rely on is written in one place"},
+	{"github.com/prometheus/", []string{"telemetry/ground"}, "packages count, programs show"},
 	{"os/exec", []string{"telemetry/telemetrytest", "scripts"}, "a program that flies starts no others"},
 }
 

@@ -17,6 +17,8 @@ type Drone struct {
 	Fleet, Drone string
 	Boot         string       // of the latest message
 	Status       *wire.Status // nil until one was received; must not be changed
+	Health       *wire.Health // latest received, of a Station; must not be changed
+	Work         *wire.Stats  // the same
 	LastSeen     time.Time    // arrival of the latest message that was not retained, with a monotonic reading
 	Alerts       uint64       // alerts and results received, without repetitions
 	LastAlertSeq uint64       // highest number in the alert lane
@@ -49,6 +51,15 @@ func (f *fleet) drone(h *wire.Header) *drone {
 	d := &drone{Drone: Drone{Fleet: h.Fleet, Drone: h.Drone}, seen: newRecent(f.remember)}
 	f.drones[key] = f.heard.PushFront(d)
 	return d
+}
+
+// find returns the entry of a drone if there is one.
+func (f *fleet) find(fleet, name string) (*drone, bool) {
+	e, ok := f.drones[[2]string{fleet, name}]
+	if !ok {
+		return nil, false
+	}
+	return e.Value.(*drone), true
 }
 
 func (f *fleet) list() []Drone {
@@ -133,12 +144,12 @@ func (d *drone) judgeStatus(s *wire.Status, now time.Time) verdict {
 type key [16]byte
 
 func alertKey(a *wire.Alert) key {
-	return makeKey("alert", a.Boot, a.Event, uint64(a.Revision))
+	return messageKey("alert", a.Boot, a.Event, uint64(a.Revision))
 }
 
-func resultKey(r *wire.Result) key { return makeKey("result", r.Boot, r.Verb, r.Seq) }
+func resultKey(r *wire.Result) key { return messageKey("result", r.Boot, r.Verb, r.Seq) }
 
-func makeKey(kind, boot, name string, n uint64) (k key) {
+func messageKey(kind, boot, name string, n uint64) (k key) {
 	b := append([]byte(kind+"/"+boot+"/"+name), 0) // none of them contains a 0
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64(b, n))
 	copy(k[:], sum[:])

@@ -14,7 +14,7 @@ import (
 
 func TestRecentIsBounded(t *testing.T) {
 	r := newRecent(10)
-	k := func(i int) key { return makeKey("alert", "b", fmt.Sprint(i), 0) }
+	k := func(i int) key { return messageKey("alert", "b", fmt.Sprint(i), 0) }
 	for i := range 1000 {
 		if !r.add(k(i)) {
 			t.Fatalf("key %d is new", i)

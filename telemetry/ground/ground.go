@@ -1,9 +1,10 @@
 // Package ground receives what drones send: it subscribes, decodes, drops repetitions and
 // stale wills, notices missing alerts, and hands typed messages to a handler.
 //
-// It keeps everything in memory, within limits; a program that must remember alerts stores
-// them itself. Like the sender it uses one connection per generation and reconnects with
-// jitter.
+// A Receiver keeps everything in memory, within limits. A Station stores alerts before it
+// shows them, answers each with a receipt once it is on disk, remembers what operators made
+// of it, and sends commands. Like the sender both use one connection per generation and
+// reconnect with jitter.
 package ground
 
 import (
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"emberwing/telemetry/mqtt"
+	"emberwing/telemetry/store"
 	"emberwing/telemetry/wire"
 )
 
@@ -28,6 +30,12 @@ type Received struct {
 	Bytes    int          // of the payload
 	Retained bool         // an old status that the broker had kept
 	Missing  uint64       // alerts of this drone missing in the sequence, after this message
+
+	// Entry is the row of the feed, from a Station that has stored the message. It is nil
+	// for what is not stored (status, statistics, health) and for an alert or a result that
+	// could not be: it comes again once it is. Rows that are not about a message that came
+	// in (verdicts, pictures) have no Message.
+	Entry *store.Entry
 }
 
 // Handler takes messages one at a time, in the order of arrival. While it works, nothing
@@ -93,9 +101,8 @@ type Stats struct {
 
 // Receiver is the ground side of the feed. Make one with New.
 type Receiver struct {
-	opts    Options
-	filters []string
-	queue   chan mqtt.Message
+	opts Options
+	link *link
 
 	mu    sync.Mutex
 	stats Stats
@@ -103,8 +110,6 @@ type Receiver struct {
 
 	lastBadLog time.Time // only used by the goroutine of Run
 }
-
-const queueLength = 1024
 
 // New checks the options.
 func New(opts Options) (*Receiver, error) {
@@ -122,10 +127,12 @@ func New(opts Options) (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make receiver: %w", err)
 	}
-	return &Receiver{
-		opts: opts, filters: filters, queue: make(chan mqtt.Message, queueLength),
-		fleet: newFleet(opts.MaxDrones, opts.Remember),
-	}, nil
+	r := &Receiver{opts: opts, fleet: newFleet(opts.MaxDrones, opts.Remember)}
+	r.link = newLink(linkOptions{
+		broker: opts.Broker, clientID: opts.ClientID, persistent: opts.Persistent, filters: filters,
+		backoff: opts.Backoff, lostAfter: opts.LostAfter, events: r, log: opts.Log,
+	})
+	return r, nil
 }
 
 // Stats returns the counters.
@@ -151,104 +158,16 @@ func (r *Receiver) Drones() []Drone {
 // Run receives until ctx ends, and returns nil then. It reconnects whenever the link
 // breaks and returns ErrFeedLost, with the cause, when that takes longer than LostAfter.
 func (r *Receiver) Run(ctx context.Context) error {
-	lastUp := time.Now()
-	for failures := 0; ; failures++ {
-		attempt, cancel := r.patience(ctx, lastUp)
-		upFor, err := r.session(ctx, attempt)
-		if upFor > 0 {
-			lastUp = time.Now()
-			cancel()
-			attempt, cancel = r.patience(ctx, lastUp)
-		}
-		if upFor > usefulLife {
-			failures = 0
-		}
-		if ctx.Err() == nil {
-			r.noteFailure(err)
-			r.opts.Backoff.Sleep(attempt, nil, failures)
-		}
-		lost := attempt.Err() != nil
-		cancel()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if lost {
-			return fmt.Errorf("%w for %v: %w", ErrFeedLost, r.opts.LostAfter, err)
-		}
-	}
+	return r.link.run(ctx, r.handle)
 }
 
-const usefulLife = 2 * time.Second // a connection shorter than this does not reset the backoff
-
-// patience returns a context that ends when the feed has been down for too long.
-func (r *Receiver) patience(ctx context.Context, lastUp time.Time) (context.Context, context.CancelFunc) {
-	if r.opts.LostAfter <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, lastUp.Add(r.opts.LostAfter))
+// linkUp and linkDown implement linkEvents.
+func (r *Receiver) linkUp() {
+	r.count(func(s *Stats) { s.Connected, s.LastError = true, ""; s.Connections++ })
 }
 
-func (r *Receiver) noteFailure(err error) {
+func (r *Receiver) linkDown(err error) {
 	r.count(func(s *Stats) { s.Connected, s.LastError = false, err.Error() })
-	r.opts.Log.Warn("feed down", "err", err)
-}
-
-// session is one connection; attempt limits the time until it is up. It returns how long
-// it was up.
-func (r *Receiver) session(ctx, attempt context.Context) (upFor time.Duration, err error) {
-	closed := make(chan struct{})
-	defer close(closed)
-	conn, err := mqtt.Dial(attempt, r.opts.Broker, mqtt.Session{
-		ClientID: r.opts.ClientID, Persistent: r.opts.Persistent,
-		Receive: func(m mqtt.Message) {
-			select {
-			case r.queue <- m:
-			case <-closed:
-			}
-		},
-	})
-	if err != nil {
-		return 0, err
-	}
-	defer conn.Abort()
-	err = r.serve(ctx, attempt, conn, &upFor)
-	if ctx.Err() != nil {
-		conn.Disconnect(disconnectTime)
-	}
-	return upFor, err
-}
-
-const disconnectTime = 250 * time.Millisecond
-
-// serve subscribes and handles messages until something ends.
-func (r *Receiver) serve(ctx, attempt context.Context, conn *mqtt.Conn, upFor *time.Duration) error {
-	subscription := conn.Subscribe(r.filters...)
-	subscribed, tooLate := subscription.Done(), attempt.Done()
-	var up time.Time
-	defer func() {
-		if !up.IsZero() {
-			*upFor = max(time.Since(up), 1)
-		}
-	}()
-	for {
-		select {
-		case m := <-r.queue:
-			r.handle(m)
-		case <-subscribed:
-			if err := subscription.Error(); err != nil {
-				return fmt.Errorf("subscribe: %w", err)
-			}
-			subscribed, tooLate, up = nil, nil, time.Now()
-			r.count(func(s *Stats) { s.Connected, s.LastError = true, ""; s.Connections++ })
-			r.opts.Log.Info("feed up")
-		case <-tooLate:
-			return attempt.Err()
-		case <-conn.Lost():
-			return conn.Err()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // handle decodes one message, decides whether it is news, and passes it on.

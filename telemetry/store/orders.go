@@ -75,11 +75,8 @@ func scanOrder(row scanner) (o Order, err error) {
 // Order returns one command, or ErrNotFound.
 func (s *Store) Order(ctx context.Context, id int64) (Order, error) {
 	o, err := scanOrder(s.reader.QueryRowContext(ctx, orderColumns+"WHERE id = ?", id))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrNotFound
-	}
 	if err != nil {
-		return Order{}, fmt.Errorf("read command: %w", err)
+		return Order{}, fmt.Errorf("read command: %w", notFound(err))
 	}
 	return o, nil
 }
@@ -108,6 +105,9 @@ func (s *Store) PendingOrders(ctx context.Context, limit int) ([]Order, error) {
 func (s *Store) NextAttempt(ctx context.Context, id int64, at time.Time) (counter uint64, err error) {
 	err = s.write(ctx, func(b *batch) error {
 		if counter, err = b.nextCounter(at); err != nil {
+			return err
+		}
+		if _, err := b.tx.ExecContext(ctx, "INSERT INTO attempts(counter, command) VALUES(?, ?)", counter, id); err != nil {
 			return err
 		}
 		_, err := b.tx.ExecContext(ctx, "UPDATE commands SET counter = ?, attempts = attempts + 1, updated = ? WHERE id = ?", counter, at.UnixMilli(), id)
@@ -145,43 +145,14 @@ func (s *Store) EndOrder(ctx context.Context, id int64, state, text string, at t
 	return nil
 }
 
-// settle ends the order that a result answers and returns its event, 0 when there is none.
+// settle ends the order that a result answers, whichever attempt that was, and returns its
+// event, 0 when there is none.
 func (b *batch) settle(r *wire.Result, at time.Time) (event int64, err error) {
 	err = b.tx.QueryRowContext(b.ctx, "UPDATE commands SET state = ?, text = ?, updated = ?"+
-		" WHERE fleet = ? AND drone = ? AND verb = ? AND counter = ? AND state = ? RETURNING event",
-		r.Outcome, r.Text, at.UnixMilli(), r.Fleet, r.Drone, r.Verb, r.Counter, OrderPending).Scan(&event)
+		" WHERE id = (SELECT command FROM attempts WHERE counter = ?) AND fleet = ? AND drone = ? AND verb = ? AND state = ? RETURNING event",
+		r.Outcome, r.Text, at.UnixMilli(), r.Counter, r.Fleet, r.Drone, r.Verb, OrderPending).Scan(&event)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
 	return event, err
-}
-
-// PutPicture keeps the picture of an event; a larger one takes the place of a smaller.
-// It returns nil when the store has one as large or larger.
-func (s *Store) PutPicture(ctx context.Context, event int64, p Picture, body []byte, at time.Time) (*Entry, error) {
-	entry := &Entry{Kind: EntryPicture, At: wire.At(at), Event: &Event{ID: event}}
-	err := s.write(ctx, func(b *batch) error {
-		res, err := b.tx.ExecContext(ctx, "INSERT INTO pictures(event, type, width, height, sha256, body) VALUES(?, ?, ?, ?, ?, ?)"+
-			" ON CONFLICT(event) DO UPDATE SET type = excluded.type, width = excluded.width, height = excluded.height,"+
-			" sha256 = excluded.sha256, body = excluded.body WHERE excluded.width > pictures.width",
-			event, p.Type, p.Width, p.Height, p.SHA256, body)
-		if err != nil {
-			return err
-		}
-		if n, _ := res.RowsAffected(); n == 0 {
-			entry = nil
-			return nil
-		}
-		if err := b.feed(EntryPicture, at, event, 0, "", nil); err != nil {
-			return err
-		}
-		entry.Row = b.row
-		_, err = b.exec(touchEvent, b.row, event)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("store picture: %w", err)
-	}
-	s.attachEvent(ctx, entry)
-	return entry, nil
 }

@@ -36,7 +36,7 @@ const (
 func (s *Store) prepare() error {
 	s.stmts = make(map[string]*sql.Stmt)
 	for _, q := range []string{insertDrone, selectDrone, updateDrone, insertFeed, selectEventID, insertEvent, advanceEvent,
-		countStep, touchEvent, insertAlert, selectAlert, insertResult, insertOutcast, pruneOutcasts} {
+		countStep, touchEvent, insertAlert, selectAlert, insertResult, insertOutcast, pruneOutcasts, upsertPicture} {
 		made, err := s.writer.Prepare(q)
 		if err != nil {
 			return err
@@ -246,6 +246,9 @@ func (b *batch) feedAlert(event int64, a *wire.Alert, in *Arrival) (Outcome, err
 		flags |= flagLate
 	}
 	if err := b.feed(EntryAlert, in.At, event, flags, a.Topic().String(), in.Payload); err != nil {
+		return Outcome{}, err
+	}
+	if err := b.thumb(event, a); err != nil {
 		return Outcome{}, err
 	}
 	return Outcome{Entry: &Entry{Row: b.row, Kind: EntryAlert, At: wire.At(in.At), Event: &Event{ID: event}, Alert: a}}, nil

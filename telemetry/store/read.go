@@ -52,6 +52,7 @@ func (e *Event) setLatest(topic string, body []byte, flags int) (err error) {
 	if e.Latest, err = decodeAlert(topic, body, flags); err != nil {
 		return fmt.Errorf("event %d: %w", e.ID, err)
 	}
+	e.Latest.Evidence.Thumb = nil // it is the picture
 	e.Started, e.Ended, e.Clock, e.Late = e.Latest.Started, e.Latest.Ended, e.Latest.Clock, e.Latest.Late
 	return nil
 }
@@ -81,15 +82,26 @@ func (s *Store) EventByKey(ctx context.Context, fleet, drone, boot, event string
 	return s.event(ctx, "WHERE d.fleet = ? AND d.drone = ? AND e.boot = ? AND e.event = ?", fleet, drone, boot, event)
 }
 
+// EventByName returns the newest event of a drone with that id, whichever boot it is of,
+// or ErrNotFound.
+func (s *Store) EventByName(ctx context.Context, fleet, drone, event string) (Event, error) {
+	return s.event(ctx, "WHERE d.fleet = ? AND d.drone = ? AND e.event = ? ORDER BY e.id DESC LIMIT 1", fleet, drone, event)
+}
+
 func (s *Store) event(ctx context.Context, where string, args ...any) (Event, error) {
 	e, err := scanEvent(s.reader.QueryRowContext(ctx, eventColumns+where, args...))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrNotFound
-	}
 	if err != nil {
-		return Event{}, fmt.Errorf("read event: %w", err)
+		return Event{}, fmt.Errorf("read event: %w", notFound(err))
 	}
 	return e, nil
+}
+
+// notFound says ErrNotFound where the database says that there is no row.
+func notFound(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
 }
 
 const (
@@ -249,11 +261,8 @@ func (r *feedRow) entry() (Entry, error) {
 func (s *Store) Picture(ctx context.Context, event int64) (body []byte, p Picture, err error) {
 	row := s.reader.QueryRowContext(ctx, "SELECT type, width, height, sha256, body FROM pictures WHERE event = ?", event)
 	err = row.Scan(&p.Type, &p.Width, &p.Height, &p.SHA256, &body)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrNotFound
-	}
 	if err != nil {
-		return nil, Picture{}, fmt.Errorf("read picture: %w", err)
+		return nil, Picture{}, fmt.Errorf("read picture: %w", notFound(err))
 	}
 	p.Bytes = len(body)
 	return body, p, nil

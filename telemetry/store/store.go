@@ -235,7 +235,7 @@ CREATE TABLE commands(
 	event INTEGER NOT NULL, operator TEXT NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL DEFAULT '',
 	counter INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, updated INTEGER NOT NULL);
 CREATE INDEX commands_state ON commands(state, id);
-CREATE INDEX commands_drone ON commands(fleet, drone, counter);
+CREATE TABLE attempts(counter INTEGER PRIMARY KEY, command INTEGER NOT NULL);
 CREATE TABLE quarantine(
 	id INTEGER PRIMARY KEY, at INTEGER NOT NULL, topic TEXT NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL);
 `

@@ -47,6 +47,9 @@ func (s *Store) Acknowledge(ctx context.Context, a Acknowledgement) (Entry, erro
 		return Entry{}, fmt.Errorf("acknowledge: %w", err)
 	}
 	s.attachEvent(ctx, &entry)
+	if entry.Event.Verdict != nil {
+		entry.Verdict = entry.Event.Verdict
+	}
 	return entry, nil
 }
 
@@ -65,9 +68,9 @@ func (b *batch) acknowledge(a *Acknowledgement, e *Entry, key string) error {
 		if err != nil {
 			return err
 		}
-		v.Command, v.Delivery = id, OrderPending
+		v.Command = id
 	}
-	body, err := json.Marshal(v)
+	body, err := json.Marshal(v) // without Delivery, which the order knows
 	if err != nil {
 		return err
 	}

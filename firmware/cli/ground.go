@@ -1,0 +1,226 @@
+package cli
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"emberwing/firmware/version"
+	"emberwing/telemetry/broker"
+	"emberwing/telemetry/ground"
+	"emberwing/telemetry/mqtt"
+	"emberwing/telemetry/page"
+	"emberwing/telemetry/store"
+	"emberwing/telemetry/wire"
+)
+
+func groundCommand(s Streams) *cobra.Command {
+	var g groundStation
+	c := &cobra.Command{
+		Use: "ground", Short: "ground station: durable ingest, receipts, live page", Args: cobra.NoArgs,
+		Long: `ground receives the alerts of a fleet. An alert is stored and synced to disk, then
+the drone gets a receipt, and only then forgets it. Operators see it on the live
+page, with watch, or through the API below /api/v1/; Prometheus finds /metrics.
+
+Without --broker it runs an MQTT broker of its own. On first start it makes the
+key that signs receipts and commands, and prints the line that belongs into the
+configuration of the drones. Several stations may share one broker: each stores
+and shows everything, and the first by name hands alerts on to other systems.`,
+		Example: "  emberwing ground\n  emberwing ground --broker tcp://10.0.0.2:1883 --listen 127.0.0.1:8780 --store /var/lib/emberwing/ground.db",
+		RunE:    func(c *cobra.Command, _ []string) error { return g.run(c.Context(), s) },
+	}
+	f := c.Flags()
+	f.StringVar(&g.link.url, "broker", "", "address of the MQTT broker, tcp://host:port or ssl://host:port; none runs the built-in one")
+	f.StringVar(&g.mqttListen, "mqtt-listen", "127.0.0.1:1883", "address of the built-in broker")
+	f.StringVar(&g.listen, "listen", "127.0.0.1:8780", "address of the live page and the API")
+	f.StringVar(&g.store, "store", "emberwing-ground.db", "file that keeps the alerts; made if there is none")
+	f.StringVar(&g.keyFile, "key", "", "file with the key of this station; made if there is none (default: beside the store)")
+	f.StringVar(&g.name, "name", "", "name of this station (default: the host's)")
+	f.StringVar(&g.fleet, "fleet", "+", "fleet to receive; + is all")
+	f.StringSliceVar(&g.trust, "trust", nil, "public key of another station whose verdicts count here; may be repeated")
+	g.link.flags(f)
+	return c
+}
+
+// groundStation are the flags of the command.
+type groundStation struct {
+	link                brokerFlags
+	mqttListen, listen  string
+	store, keyFile      string
+	name, fleet, banner string
+	trust               []string
+}
+
+func (g *groundStation) run(ctx context.Context, s Streams) error {
+	log := slog.New(slog.NewTextHandler(s.Err, nil))
+	link, err := g.link.broker()
+	if err != nil {
+		return err
+	}
+	key, trusted, err := g.keys()
+	if err != nil {
+		return err
+	}
+	if g.link.url == "" {
+		b, err := g.startBroker(ctx, log)
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		link.URL = b.URL()
+		fmt.Fprintf(s.Err, "broker: %s\n", b.URL())
+	}
+	db, err := store.Open(g.store, store.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return g.serve(ctx, s, log, ground.StationOptions{
+		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Log: log,
+	})
+}
+
+// stationName makes an id of the host's name.
+func (g *groundStation) stationName() string {
+	if g.name != "" {
+		return g.name
+	}
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		return "ground"
+	}
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("/+#$ ", r) {
+			return '-'
+		}
+		return r
+	}, host)
+}
+
+func (g *groundStation) keys() (key ed25519.PrivateKey, trusted []ed25519.PublicKey, err error) {
+	path := g.keyFile
+	if path == "" {
+		path = g.store + ".key"
+	}
+	if key, err = ground.LoadKey(path); err != nil {
+		return nil, nil, err
+	}
+	for _, text := range g.trust {
+		k, err := wire.ParseKey(text)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--trust: %w", err)
+		}
+		trusted = append(trusted, k)
+	}
+	return key, trusted, nil
+}
+
+func (g *groundStation) startBroker(ctx context.Context, log *slog.Logger) (*broker.Broker, error) {
+	host, portText, err := net.SplitHostPort(g.mqttListen)
+	if err != nil {
+		return nil, fmt.Errorf("--mqtt-listen: %w", err)
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return nil, fmt.Errorf("--mqtt-listen: got port %q, want a number", portText)
+	}
+	b, err := broker.Start(ctx, broker.Options{Host: host, Port: port, StoreDir: filepath.Clean(g.store) + ".broker", Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("%w (another broker may be running: name it with --broker, or choose another --mqtt-listen)", err)
+	}
+	return b, nil
+}
+
+// serve runs the station and its page until ctx ends.
+func (g *groundStation) serve(ctx context.Context, s Streams, log *slog.Logger, opts ground.StationOptions) error {
+	p := page.New(page.Options{Software: "emberwing " + version.String()})
+	opts.Handler = p
+	station, err := ground.NewStation(opts)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", station.API())
+	mux.Handle("/metrics", station.API())
+	mux.Handle("/", p)
+	address, stop, err := serveHTTP(g.listen, mux)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Err, "live page: %s\nstore: %s\nstation %s; for the configuration of the drones:\n[commands]\nkeys = [%q]\n",
+		address, g.store, station.Name(), station.PublicKey())
+	err = station.Run(ctx)
+	p.Close()
+	stop()
+	return err
+}
+
+// serveHTTP serves h until stop is called.
+func serveHTTP(listen string, h http.Handler) (url string, stop func(), err error) {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return "", nil, fmt.Errorf("serve page: %w (choose another --listen)", err)
+	}
+	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+		l.Close()
+		return "", nil, errors.New("serve page: only loopback is served without a login yet")
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(l) // ends with ErrServerClosed
+	}()
+	return "http://" + l.Addr().String(), func() {
+		limit, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = server.Shutdown(limit)
+		_ = server.Close()
+		<-served
+	}, nil
+}
+
+// brokerFlags are how a command reaches a broker.
+type brokerFlags struct{ url, username, passwordFile, caFile, certFile, certKey string }
+
+// flags adds all but the address, whose default differs.
+func (b *brokerFlags) flags(f flagSet) {
+	f.StringVar(&b.username, "username", "", "name that the broker asks for")
+	f.StringVar(&b.passwordFile, "password-file", "", "file with the password that the broker asks for")
+	f.StringVar(&b.caFile, "ca-file", "", "PEM file with the authorities that may vouch for the broker; the system's by default")
+	f.StringVar(&b.certFile, "cert-file", "", "PEM file with the certificate to show to the broker")
+	f.StringVar(&b.certKey, "cert-key", "", "PEM file with the key of --cert-file")
+}
+
+// flagSet is the part of pflag.FlagSet that is used.
+type flagSet interface {
+	StringVar(p *string, name, value, usage string)
+}
+
+func (b *brokerFlags) broker() (mqtt.Broker, error) {
+	out := mqtt.Broker{URL: b.url, Username: b.username}
+	if b.passwordFile != "" {
+		secret, err := os.ReadFile(b.passwordFile)
+		if err != nil {
+			return out, fmt.Errorf("read password: %w", err)
+		}
+		out.Password = strings.TrimRight(string(secret), "\r\n")
+	}
+	if b.caFile == "" && b.certFile == "" {
+		return out, nil
+	}
+	conf, err := b.tls()
+	out.TLS = conf
+	return out, err
+}

@@ -1,0 +1,269 @@
+package ground
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"emberwing/telemetry/store"
+	"emberwing/telemetry/wire"
+)
+
+// Errors of operators' doings.
+var (
+	ErrVerdict  = errors.New("unknown verdict")
+	ErrOperator = errors.New("no operator named")
+	ErrCommand  = errors.New("bad command")
+)
+
+// Acknowledgement is an operator's verdict over an event.
+type Acknowledgement struct {
+	Event    int64        `json:"event"` // number in the store
+	Verdict  wire.Verdict `json:"verdict"`
+	Note     string       `json:"note,omitempty"`
+	Operator string       `json:"operator"`
+	Replace  bool         `json:"replace,omitempty"` // an earlier verdict, else that is a *store.AcknowledgedError
+}
+
+// Acknowledge stores a verdict and the command that tells the drone, which is sent until
+// the drone has answered. Both are on disk when Acknowledge returns. The error is
+// store.ErrNotFound, ErrVerdict, ErrOperator or a *store.AcknowledgedError, unless the store
+// has failed.
+func (s *Station) Acknowledge(ctx context.Context, a Acknowledgement) (store.Event, error) {
+	if !slices.Contains(wire.Verdicts(), a.Verdict) {
+		return store.Event{}, fmt.Errorf("%w: got %q, want one of %v", ErrVerdict, a.Verdict, wire.Verdicts())
+	}
+	if a.Operator == "" {
+		return store.Event{}, ErrOperator
+	}
+	e, err := s.opts.Store.Event(ctx, a.Event)
+	if err != nil {
+		return store.Event{}, err
+	}
+	args := wire.Acknowledge{Event: e.Event, Verdict: a.Verdict, By: a.Operator, Note: a.Note}
+	order, err := newOrder(e.Fleet, e.Drone, wire.VerbAcknowledge, args, a.Operator)
+	if err != nil {
+		return store.Event{}, err
+	}
+	now := time.Now()
+	entry, err := s.opts.Store.Acknowledge(ctx, store.Acknowledgement{
+		Event: a.Event, Verdict: string(a.Verdict), Note: a.Note, Operator: a.Operator, Station: s.opts.Name, At: now, Replace: a.Replace, Order: order,
+	})
+	if err != nil {
+		return store.Event{}, err
+	}
+	s.count(func(c *StationStats) { c.Verdicts++ })
+	s.publishEntry(&entry, nil, now)
+	s.wakeSender()
+	return *entry.Event, nil
+}
+
+// newOrder checks the arguments by making a command of them.
+func newOrder(fleet, drone string, verb wire.Verb, args any, operator string) (*store.Order, error) {
+	body, err := json.Marshal(args)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCommand, err)
+	}
+	o := &store.Order{Fleet: fleet, Drone: drone, Verb: string(verb), Args: body, Operator: operator}
+	if _, err := commandOf(o); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// commandOf turns an order into a command with a placeholder for what is filled in when it
+// is sent, and validates it. Arguments that the verb does not have are errors.
+func commandOf(o *store.Order) (*wire.Command, error) {
+	c := &wire.Command{Verb: wire.Verb(o.Verb), Counter: 1, Key: "0000000000000000", Signature: make([]byte, 64)}
+	c.Header = wire.Header{V: wire.Version, Kind: wire.KindCommand, Fleet: o.Fleet, Drone: o.Drone, Boot: "unknown",
+		Captured: wire.At(time.Now()), Clock: wire.ClockSystem}
+	var args any
+	switch c.Verb {
+	case wire.VerbAcknowledge:
+		c.Acknowledge = new(wire.Acknowledge)
+		args = c.Acknowledge
+	case wire.VerbMute:
+		c.Mute = new(wire.Mute)
+		args = c.Mute
+	case wire.VerbThreshold:
+		c.Threshold = new(wire.Threshold)
+		args = c.Threshold
+	case wire.VerbSnapshot:
+		c.Snapshot = new(wire.Request)
+		args = c.Snapshot
+	case wire.VerbProfile:
+		c.Profile = new(wire.Profile)
+		args = c.Profile
+	default:
+		return nil, fmt.Errorf("%w: got verb %q, want one of %v", ErrCommand, o.Verb, wire.Verbs())
+	}
+	dec := json.NewDecoder(bytes.NewReader(o.Args))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(args); err != nil {
+		return nil, fmt.Errorf("%w: arguments of %s: %w", ErrCommand, o.Verb, err)
+	}
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCommand, err)
+	}
+	return c, nil
+}
+
+// Command makes a command durable and returns its number; it is sent until the drone has
+// answered. The error is ErrCommand unless the store has failed.
+func (s *Station) Command(ctx context.Context, fleet, drone string, verb wire.Verb, args json.RawMessage, operator string) (int64, error) {
+	order, err := newOrder(fleet, drone, verb, args, operator)
+	if err != nil {
+		return 0, err
+	}
+	id, err := s.opts.Store.AddOrder(ctx, *order, time.Now())
+	if err == nil {
+		s.wakeSender()
+	}
+	return id, err
+}
+
+func (s *Station) wakeSender() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// sendOrders sends what has no result yet, each in its own rhythm.
+func (s *Station) sendOrders(ctx context.Context) {
+	due := make(map[int64]time.Time)
+	tick := time.NewTicker(min(time.Second, s.opts.Retry))
+	defer tick.Stop()
+	for {
+		s.sendPending(ctx, due)
+		select {
+		case <-tick.C:
+		case <-s.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+const maxPending = 1000 // commands looked at in one round
+
+func (s *Station) sendPending(ctx context.Context, due map[int64]time.Time) {
+	pending, err := s.opts.Store.PendingOrders(ctx, maxPending)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.opts.Log.Error("commands cannot be sent", "err", err)
+		}
+		return
+	}
+	waiting := make(map[int64]bool, len(pending))
+	for i := range pending {
+		waiting[pending[i].ID] = true
+		s.sendOrder(ctx, &pending[i], due)
+	}
+	for id := range due {
+		if !waiting[id] {
+			delete(due, id)
+		}
+	}
+}
+
+// sendOrder sends an order if it is due and its drone can take it.
+func (s *Station) sendOrder(ctx context.Context, o *store.Order, due map[int64]time.Time) {
+	now := time.Now()
+	if now.Sub(o.Created.Time) > s.opts.GiveUp {
+		s.endOrder(ctx, o, store.OrderExpired, fmt.Sprintf("no result within %v", s.opts.GiveUp))
+		return
+	}
+	boot, ready, refusal := s.readiness(o.Fleet, o.Drone)
+	switch {
+	case refusal != "":
+		s.endOrder(ctx, o, store.OrderFailed, refusal)
+		return
+	case !ready || now.Before(due[o.ID]):
+		return
+	}
+	due[o.ID] = now.Add(s.opts.Retry << min(o.Attempts, 5))
+	if err := s.transmit(ctx, o, boot); err != nil {
+		s.opts.Log.Warn("command not sent", "command", o.ID, "verb", o.Verb, "drone", o.Drone, "err", err)
+		return
+	}
+	s.count(func(c *StationStats) { c.Orders++ })
+}
+
+// readiness says whether a drone can take a command now, the boot id that the command has
+// to name, and why it never will.
+func (s *Station) readiness(fleet, name string) (boot string, ready bool, refusal string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.fleet.find(fleet, name)
+	if !ok || d.Status == nil || d.Status.State != wire.Online {
+		return "", false, ""
+	}
+	switch keys := d.Status.Keys; {
+	case len(keys) == 0:
+		return "", false, "the drone takes no commands: add the key of this station to commands.keys of its configuration"
+	case !slices.Contains(keys, wire.KeyID(publicKey(s.opts.Key))):
+		return "", false, "the drone does not know the key of this station: add it to commands.keys of its configuration"
+	}
+	return d.Status.Boot, true, ""
+}
+
+func (s *Station) endOrder(ctx context.Context, o *store.Order, state, text string) {
+	if err := s.opts.Store.EndOrder(ctx, o.ID, state, text, time.Now()); err != nil {
+		s.opts.Log.Error("command not ended", "command", o.ID, "err", err)
+		return
+	}
+	s.opts.Log.Warn("command given up", "command", o.ID, "verb", o.Verb, "drone", o.Drone, "reason", text)
+}
+
+func (s *Station) transmit(ctx context.Context, o *store.Order, boot string) error {
+	c, err := commandOf(o)
+	if err != nil {
+		return err
+	}
+	counter, err := s.opts.Store.NextAttempt(ctx, o.ID, time.Now())
+	if err != nil {
+		return err
+	}
+	c.Header, c.Counter = s.header(o.Fleet, o.Drone, boot), counter
+	if err := wire.Sign(c, s.opts.Key); err != nil {
+		return err
+	}
+	return s.send(c)
+}
+
+// handleVerdict takes over the verdict of another station, which travels as its command to
+// the drone. Of two verdicts the later one counts, so that stations agree in the end.
+func (s *Station) handleVerdict(c *wire.Command) {
+	if c.Verb != wire.VerbAcknowledge || c.Key == wire.KeyID(publicKey(s.opts.Key)) {
+		return
+	}
+	if err := wire.Verify(c, s.opts.Trusted); err != nil {
+		s.count(func(st *StationStats) { st.Forged++ })
+		s.opts.Log.Warn("verdict ignored", "drone", c.Drone, "err", err)
+		return
+	}
+	a := c.Acknowledge
+	e, err := s.opts.Store.EventByName(context.Background(), c.Fleet, c.Drone, a.Event)
+	if err != nil || e.Verdict != nil && (sameJudgement(e.Verdict, a) || !c.Captured.After(e.Verdict.At.Time)) {
+		return
+	}
+	entry, err := s.opts.Store.Acknowledge(context.Background(), store.Acknowledgement{
+		Event: e.ID, Verdict: string(a.Verdict), Note: a.Note, Operator: cmp.Or(a.By, "?"), Station: "key " + c.Key, At: c.Captured.Time, Replace: true,
+	})
+	if err != nil {
+		s.opts.Log.Error("verdict of another station not stored", "err", err)
+		return
+	}
+	s.count(func(st *StationStats) { st.Verdicts++ })
+	s.publishEntry(&entry, nil, time.Now())
+}
+
+func sameJudgement(known *store.Verdict, a *wire.Acknowledge) bool {
+	return known.Verdict == string(a.Verdict) && known.Note == a.Note && known.Operator == cmp.Or(a.By, "?")
+}

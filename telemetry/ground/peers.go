@@ -1,0 +1,138 @@
+package ground
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+
+	"emberwing/telemetry/mqtt"
+	"emberwing/telemetry/wire"
+)
+
+// beaconTopic is where stations tell each other that they live. It is outside the tree of
+// the drones.
+const beaconTopic = "ew/ground/1/"
+
+// Beacon is the sign of life of a station.
+type Beacon struct {
+	Station string `json:"station"`
+	Gone    bool   `json:"gone,omitempty"` // the last word, or the will
+}
+
+// ParseBeacon reads a beacon and checks that it is published where its station belongs.
+func ParseBeacon(topic string, payload []byte) (Beacon, bool) {
+	name, ok := strings.CutPrefix(topic, beaconTopic)
+	var b Beacon
+	if !ok || len(payload) > maxBeacon || json.Unmarshal(payload, &b) != nil || b.Station != name {
+		return Beacon{}, false
+	}
+	valid := (wire.Topic{Fleet: "f", Drone: name, Kind: wire.KindStatus}).Validate() == nil
+	return b, valid
+}
+
+const maxBeacon = 1024 // bytes
+
+// peers decides which of the stations on one broker is the active one: the first by name
+// of those that live. Each stores, shows and answers everything; only the active one does
+// what must not be done twice, such as handing alerts on to other systems. A station
+// assumes nothing until it has listened for as long as another's silence may last.
+type peers struct {
+	name     string
+	interval time.Duration
+
+	mu      *sync.Mutex
+	started time.Time // zero before the first beacon
+	heard   map[string]time.Time
+}
+
+const (
+	missedBeacons = 3    // after which a station counts as gone
+	maxStations   = 1000 // remembered, against senders of nonsense
+)
+
+func newPeers(name string, interval time.Duration) peers {
+	return peers{name: name, interval: interval, mu: new(sync.Mutex), heard: make(map[string]time.Time)}
+}
+
+func (p *peers) patience() time.Duration { return missedBeacons * p.interval }
+
+// handle takes in a beacon; it reports whether the topic is one.
+func (p *peers) handle(m mqtt.Message, now time.Time) bool {
+	if !strings.HasPrefix(m.Topic, beaconTopic) {
+		return false
+	}
+	b, ok := ParseBeacon(m.Topic, m.Payload)
+	if !ok || b.Station == p.name {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.heard, b.Station)
+	if !b.Gone && len(p.heard) < maxStations {
+		p.heard[b.Station] = now
+	}
+	return true
+}
+
+// start begins the time of listening.
+func (p *peers) start(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.started = now
+}
+
+// active reports whether this station is the active one.
+func (p *peers) active(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.started.IsZero() || now.Sub(p.started) < p.patience() {
+		return false
+	}
+	for name, at := range p.heard {
+		if name < p.name && now.Sub(at) < p.patience() {
+			return false
+		}
+	}
+	return true
+}
+
+// list returns the other stations that live.
+func (p *peers) list(now time.Time) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names := []string{}
+	for name, at := range p.heard {
+		if now.Sub(at) < p.patience() {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (p *peers) message(gone bool) mqtt.Message {
+	payload, _ := json.Marshal(Beacon{Station: p.name, Gone: gone}) // has no parts that could fail
+	return mqtt.Message{Topic: beaconTopic + p.name, Payload: payload}
+}
+
+// farewell is the will: the broker sends it when the connection breaks.
+func (p *peers) farewell() *mqtt.Message {
+	m := p.message(true)
+	return &m
+}
+
+// beacon sends signs of life until ctx ends.
+func (s *Station) beacon(ctx context.Context) {
+	tick := time.NewTicker(s.opts.Beacon)
+	defer tick.Stop()
+	s.peers.start(time.Now())
+	for {
+		_ = s.bulk.publish(s.peers.message(false)) // without a connection nobody is to hear it
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
