@@ -20,6 +20,9 @@ func child(mode, path string) int {
 	if mode == "disk-full" {
 		limitFileSize()
 	}
+	if mode == "short" {
+		return shortLife(path)
+	}
 	b, err := outbox.Open(outbox.Options{Path: path})
 	if err != nil {
 		fmt.Println(err)
