@@ -105,11 +105,12 @@ def main(argv=None):
     where.add_argument("--frames", type=Path, metavar="DATA", help="data folder; its full frames with a hand of 30 %% of the side or more")
     where.add_argument("--dir", type=Path, help="folder with one folder of images for each label")
     p.add_argument("--precision", choices=["fp32", "int8"], default="fp32")
+    p.add_argument("--method", choices=["ptq", "qat"], help="of several int8 files, the one made this way (default the first)")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--json", action="store_true", help="one JSON object instead of text")
     args = p.parse_args(argv)
     manifest = json.loads(args.manifest.read_text())
-    variant = next(v for v in manifest["variants"] if v["precision"] == args.precision)
+    variant = next(v for v in manifest["variants"] if v["precision"] == args.precision and args.method in (None, v.get("method")))
     pairs = pick(args, manifest)
     if not pairs:
         raise SystemExit(f"no images found: want folders named {', '.join(manifest['labels'])} with .jpg or .png files")
