@@ -98,6 +98,7 @@ const (
 	OfHeader         Figure = "header"
 	OfPowerModes     Figure = "power_modes"
 	OfL4T            Figure = "l4t"
+	OfPeaks          Figure = "peaks"
 )
 
 // Line is one GPIO line, named the way the kernel keeps stable: by the label
@@ -132,6 +133,15 @@ type PowerMode struct {
 	Default bool   `json:"default,omitempty"`    // only where a source says so
 }
 
+// Peak is the highest rate at which a GPU multiplies and adds in a precision,
+// dense matrices unless the note says otherwise.
+type Peak struct {
+	Precision Precision `json:"precision"`
+	// OpsPerSecond counts a multiply-accumulate as two operations.
+	OpsPerSecond float64 `json:"ops_per_second"`
+	Note         string  `json:"note,omitempty"` // what the vendor's figure includes
+}
+
 // Board is one row of the table. Zero values mean unknown, except where a
 // field says otherwise.
 type Board struct {
@@ -162,6 +172,8 @@ type Board struct {
 	// FastPrecisions lists what the GPU runs at full speed; nil = unknown or
 	// no GPU. Ask with [Board.Fast].
 	FastPrecisions []Precision `json:"fast_precisions,omitempty"`
+	// Peaks holds the vendor's figures; ask with [Board.Peak].
+	Peaks []Peak `json:"peaks,omitempty"`
 
 	Header []HeaderPin `json:"header,omitempty"`
 	// StatusPin is the header pin this project wires to its status output;
@@ -184,6 +196,20 @@ func (b Board) Fast(p Precision) Support {
 		return Yes
 	}
 	return No
+}
+
+// Peak returns the highest arithmetic rate of the GPU in a precision, and
+// whether it is known: the vendor's figure, or for FP32 two operations a clock
+// and core.
+func (b Board) Peak(p Precision) (Peak, bool) {
+	i := slices.IndexFunc(b.Peaks, func(k Peak) bool { return k.Precision == p })
+	if i >= 0 {
+		return b.Peaks[i], true
+	}
+	if p != FP32 || b.CUDACores == 0 || b.GPUMax == 0 {
+		return Peak{}, false
+	}
+	return Peak{FP32, 2 * float64(b.CUDACores) * float64(b.GPUMax), "2 operations x cores x highest clock"}, true
 }
 
 // Line returns the GPIO line behind a header pin (1..40), and whether that

@@ -71,6 +71,7 @@ func nano4GB() Board {
 		Compatible:        []string{"nvidia,p3450-0000", "nvidia,p3450-0002", "nvidia,jetson-nano"},
 		ComputeCapability: ComputeCapability{5, 3}, CUDACores: 128, GPUMax: 921_600 * KHz,
 		MemoryBytes: 4 * GiB, MemoryBandwidth: 25_600 * MBPerSecond, FastPrecisions: precisionsNoINT8(),
+		Peaks:  []Peak{{FP16, 472e9, "vendor's figure"}},
 		Header: nanoHeader(), StatusPin: 12,
 		PowerModes: []PowerMode{{ID: 0, Name: "MAXN"}, {ID: 1, Name: "5W", GPUCap: 640 * MHz}},
 		L4T:        []int{32},
@@ -79,6 +80,7 @@ func nano4GB() Board {
 			"kernel 4.9 has no GPIO v2 interface and names no lines: the status output goes through /sys/class/gpio",
 		},
 		Sources: []Source{
+			{[]Figure{OfPeaks}, Quoted, refGuide},
 			{[]Figure{OfCompatible, OfHeader}, ReadInSource, jetsonGPIO},
 			{[]Figure{OfCompute}, ReadInSource, refCompute},
 			{[]Figure{OfPowerModes}, ReadInSource, "jetson_stats fixture of nvpmodel -p --verbose"},
@@ -116,6 +118,7 @@ func tx2() Board {
 		},
 		ComputeCapability: ComputeCapability{6, 2}, CUDACores: 256, GPUMax: 1300 * MHz,
 		MemoryBandwidth: 59_700 * MBPerSecond, FastPrecisions: precisionsNoINT8(),
+		Peaks:  []Peak{{FP16, 1.33e12, "vendor's figure"}},
 		Header: tx2Header(), StatusPin: 12,
 		PowerModes: []PowerMode{
 			{ID: 0, Name: "MAXN", GPUCap: 1300 * MHz}, {ID: 1, Name: "MAXQ", GPUCap: 850 * MHz},
@@ -124,6 +127,7 @@ func tx2() Board {
 		L4T:   []int{32},
 		Notes: []string{"no fast INT8: quantise to fp16", "sold with 4 and 8 GB"},
 		Sources: []Source{
+			{[]Figure{OfPeaks}, Quoted, refGuide},
 			{[]Figure{OfCompatible, OfHeader}, ReadInSource, jetsonGPIO},
 			{[]Figure{OfCompute}, ReadInSource, refCompute},
 			{[]Figure{OfCores, OfBandwidth}, Quoted, "balena-os/balena-os-device-support#53, quoting NVIDIA"},
@@ -141,9 +145,11 @@ func tx2NX() Board {
 		Compatible:        []string{"nvidia,p3509-0000+p3636-0001"},
 		ComputeCapability: ComputeCapability{6, 2}, CUDACores: 256, GPUMax: 1300 * MHz,
 		MemoryBytes: 4 * GiB, FastPrecisions: precisionsNoINT8(),
+		Peaks:  []Peak{{FP16, 1.33e12, "vendor's figure"}},
 		Header: tx2NXHeader(), StatusPin: 12, L4T: []int{32},
 		Notes: []string{"no fast INT8: quantise to fp16"},
 		Sources: []Source{
+			{[]Figure{OfPeaks}, Quoted, "adafruit/circuitpython-org#643, quoting NVIDIA"},
 			{[]Figure{OfCompatible, OfHeader}, ReadInSource, jetsonGPIO},
 			{[]Figure{OfCompute}, ReadInSource, refCompute},
 			{[]Figure{OfCores, OfGPUClock, OfMemory}, Quoted, "adafruit/circuitpython-org#643; " + refGuide},
@@ -163,6 +169,7 @@ func xavierNX8GB() Board {
 		},
 		ComputeCapability: ComputeCapability{7, 2}, CUDACores: 384, TensorCores: 48, GPUMax: 1_109_250 * KHz,
 		MemoryBytes: 8 * GiB, MemoryBandwidth: 59_700 * MBPerSecond, FastPrecisions: precisionsVolta(),
+		Peaks:  []Peak{{INT8, 21e12, "GPU and both DLAs"}},
 		Header: xavierNXHeader(), StatusPin: 12,
 		PowerModes: []PowerMode{
 			{ID: 0, Name: "MODE_15W_2CORE"}, {ID: 1, Name: "MODE_15W_4CORE"},
@@ -174,6 +181,7 @@ func xavierNX8GB() Board {
 		L4T:   []int{32, 35},
 		Notes: []string{"no MAXN mode: the fastest is id 8"},
 		Sources: []Source{
+			{[]Figure{OfPeaks}, Quoted, refGuide},
 			{[]Figure{OfCompatible, OfHeader}, ReadInSource, jetsonGPIO},
 			{[]Figure{OfCompute}, ReadInSource, refCompute},
 			{[]Figure{OfPowerModes, OfGPUClock}, ReadInSource, refNVPModel},
@@ -204,6 +212,7 @@ func agxXavier() Board {
 		},
 		ComputeCapability: ComputeCapability{7, 2}, CUDACores: 512, TensorCores: 64, GPUMax: 1377 * MHz,
 		MemoryBandwidth: 136_500 * MBPerSecond, FastPrecisions: precisionsVolta(),
+		Peaks:  []Peak{{INT8, 32e12, "GPU and both DLAs"}},
 		Header: agxXavierHeader(), StatusPin: 12,
 		PowerModes: []PowerMode{
 			{ID: 0, Name: "MAXN"}, {ID: 1, Name: "MODE_10W"}, {ID: 2, Name: "MODE_15W"},
@@ -213,6 +222,7 @@ func agxXavier() Board {
 		L4T:   []int{32, 35},
 		Notes: []string{"sold with 8 to 64 GB; cores, clock and bandwidth are those of the 32 GB module"},
 		Sources: []Source{
+			{[]Figure{OfPeaks}, Quoted, refGuide},
 			{[]Figure{OfCompatible, OfHeader}, ReadInSource, jetsonGPIO},
 			{[]Figure{OfCompute}, ReadInSource, refCompute},
 			{[]Figure{OfPowerModes}, ReadInSource, refNVPModel},
@@ -259,6 +269,8 @@ func orinNano8GB() Board {
 	b.CUDACores, b.TensorCores, b.GPUMax = 1024, 32, 625*MHz
 	b.MemoryBandwidth = 68_000 * MBPerSecond
 	b.PowerModes = []PowerMode{{ID: 0, Name: "15W"}, {ID: 1, Name: "7W", GPUCap: 408 * MHz}}
+	b.Peaks = []Peak{{FP16, 10e12, "vendor's figure"}, {INT8, 20e12, "dense"}}
+	b.Sources = append(b.Sources, Source{[]Figure{OfPeaks}, Quoted, refGuide})
 	return b
 }
 
@@ -272,6 +284,8 @@ func orinNanoSuper() Board {
 		{ID: 2, Name: "MAXN_SUPER"},
 	}
 	b.Notes = append(b.Notes, "power mode 0 is not the fastest: that is id 2")
+	b.Peaks = []Peak{{FP16, 17e12, "vendor's figure"}, {INT8, 33e12, "dense"}}
+	b.Sources = append(b.Sources, Source{[]Figure{OfPeaks}, Quoted, refGuide})
 	return b
 }
 
@@ -298,6 +312,8 @@ func orinNX16GB() Board {
 		{ID: 0, Name: "MAXN"}, {ID: 1, Name: "10W", GPUCap: 612 * MHz}, {ID: 2, Name: "15W", GPUCap: 612 * MHz},
 		{ID: 3, Name: "25W", GPUCap: 408 * MHz},
 	}
+	b.Peaks = []Peak{{INT8, 100e12, "sparse, GPU and both DLAs"}}
+	b.Sources = append(b.Sources, Source{[]Figure{OfPeaks}, Quoted, refGuide})
 	return b
 }
 
@@ -376,6 +392,8 @@ func agxOrin64GB() Board {
 	b.Sources = append(b.Sources,
 		Source{[]Figure{OfMemory}, ReadInSource, "jetson_stats jetson_variables.py: p3701-0005"},
 		Source{[]Figure{OfCores, OfGPUClock, OfBandwidth}, Quoted, refGuide})
+	b.Peaks = []Peak{{INT8, 275e12, "sparse, GPU and both DLAs"}}
+	b.Sources = append(b.Sources, Source{[]Figure{OfPeaks}, Quoted, refGuide})
 	return b
 }
 

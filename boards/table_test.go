@@ -89,6 +89,7 @@ func TestTableFiguresHaveSources(t *testing.T) {
 			boards.OfHeader:         len(b.Header) > 0,
 			boards.OfPowerModes:     len(b.PowerModes) > 0,
 			boards.OfL4T:            len(b.L4T) > 0,
+			boards.OfPeaks:          len(b.Peaks) > 0,
 		}
 		for f, ok := range given {
 			if s, has := b.SourceOf(f); ok && (!has || s.Ref == "" || s.Grade == "") {
@@ -167,5 +168,27 @@ func TestUserlands(t *testing.T) {
 	}
 	if u, _ := (boards.L4T{Major: 32}).Userland(); u.Glibc != "2.27" || u.GPIOv2 {
 		t.Errorf("L4T 32: got glibc %s, GPIO v2 %v, want 2.27, false", u.Glibc, u.GPIOv2)
+	}
+}
+
+// A peak that is off by a factor of a thousand would make every bound useless.
+func TestPeaks(t *testing.T) {
+	for _, b := range boards.Table() {
+		fp32, known := b.Peak(boards.FP32)
+		if known != (b.CUDACores > 0 && b.GPUMax > 0) || known && (fp32.OpsPerSecond < 1e11 || fp32.OpsPerSecond > 2e13) {
+			t.Errorf("%s: FP32 peak %+v, %v", b.ID, fp32, known)
+		}
+		for _, p := range b.Peaks {
+			if b.Fast(p.Precision) != boards.Yes || p.OpsPerSecond < 1e11 || p.OpsPerSecond > 1e15 || p.Note == "" {
+				t.Errorf("%s: peak %+v", b.ID, p)
+			}
+		}
+	}
+	nano, _ := boards.ByID("jetson-nano-4gb")
+	if p, ok := nano.Peak(boards.FP16); !ok || p.OpsPerSecond != 472e9 {
+		t.Errorf("Nano FP16: %+v, %v", p, ok)
+	}
+	if p, ok := nano.Peak(boards.INT8); ok {
+		t.Errorf("Nano INT8: %+v", p)
 	}
 }

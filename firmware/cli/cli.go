@@ -64,7 +64,7 @@ func newRoot(s Streams) *cobra.Command {
 		Long: `emberwing is the tool beside the drone daemon emberwingd.
 
 It shows the whole system on one machine (demo), runs models over pictures
-(classify, eval), follows the alert feed (watch), receives it for operators (ground), and says what this machine
+(classify, eval), compares modes of a model (bench), follows the alert feed (watch), receives it for operators (ground), and says what this machine
 is and what stops it from flying (board, doctor, model).`,
 		Example:       "  emberwing demo --seconds 30\n  emberwing classify --model fire photo.jpg",
 		Version:       version.String(),
@@ -75,6 +75,7 @@ is and what stops it from flying (board, doctor, model).`,
 	root.SetErr(s.Err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(classifyCommand(s), evalCommand(s), modelCommand(s), boardCommand(s), doctorCommand(s), watchCommand(s), groundCommand(s), demoCommand(s))
+	root.AddCommand(benchCommand(s), benchMemoryCommand(s))
 	return root
 }
 

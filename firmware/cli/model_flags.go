@@ -22,9 +22,15 @@ type modelFlags struct {
 }
 
 func (m *modelFlags) register(c *cobra.Command) {
+	m.registerModel(c)
+	c.Flags().StringVar(&m.precision, "precision", "int8", "fp32, fp16 or int8")
+}
+
+// registerModel adds everything but the precision, for commands that run
+// several.
+func (m *modelFlags) registerModel(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&m.model, "model", "fire", "shipped model ("+strings.Join(engine.Shipped(), ", ")+") or path of a manifest.json")
-	f.StringVar(&m.precision, "precision", "int8", "fp32, fp16 or int8")
 	f.StringSliceVar(&m.providers, "provider", []string{"tensorrt", "cuda", "cpu"}, "execution providers in order of preference")
 	f.BoolVar(&m.strict, "strict", false, "make any fallback of provider or precision an error")
 	f.IntVar(&m.threads, "threads", 0, "inference threads; 0 is one less than the cores, at least 1")

@@ -10,6 +10,7 @@ import (
 	"image/png"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,7 +48,9 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LIB", library)
-			return nil
+			models, err := filepath.Abs("../../infer/models")
+			e.Setenv("MODELS", models)
+			return err
 		},
 		Condition: func(cond string) (bool, error) { return cond == "ort" && err == nil, nil },
 		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"picture": makePicture, "damage": damage},

@@ -40,12 +40,18 @@ func (e *Engine) Open(name string, o infer.Options) (*infer.Model, infer.Session
 	if err != nil {
 		return nil, nil, err
 	}
-	o.Board = e.board
-	s, err := e.runtime.Open(m, o)
+	s, err := e.OpenModel(m, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	return m, s, nil
+}
+
+// OpenModel opens a model that is loaded already. The session is the caller's
+// to close.
+func (e *Engine) OpenModel(m *infer.Model, o infer.Options) (infer.Session, error) {
+	o.Board = e.board
+	return e.runtime.Open(m, o)
 }
 
 // Capability says what infer needs to know of a board.

@@ -1,0 +1,107 @@
+package benchmark
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"emberwing/firmware/classify"
+	"emberwing/firmware/engine"
+	"emberwing/infer"
+	"emberwing/quant/bench"
+)
+
+// Candidate is one mode before it is opened.
+type Candidate struct {
+	Mode      string // name in the report: "fp32", "int8-percentile"
+	Label     string // of the file, for people
+	Precision infer.Precision
+	Data      []byte // the ONNX file
+	// Emulated says how the mode imitates a precision that the provider
+	// lacks; its speed is not measured then.
+	Emulated string
+	// SpeedOnly says why its accuracy means nothing: random calibration.
+	SpeedOnly string
+}
+
+// Shipped returns the candidate of a file that the manifest names.
+func Shipped(m *infer.Model, p infer.Precision, on infer.Provider) (Candidate, error) {
+	v, err := m.Select(p, on, "")
+	if err != nil {
+		return Candidate{}, err
+	}
+	data, err := m.Bytes(v)
+	return Candidate{Mode: string(p), Label: v.File, Precision: p, Data: data}, err
+}
+
+// maxFile is the size of the largest file that is read.
+const maxFile = 1 << 30
+
+// FromFile returns the candidate of any ONNX file; what it computes in is read
+// from its graph.
+func FromFile(mode, path string) (Candidate, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxFile {
+		err = fmt.Errorf("%s: got %d bytes, want at most %d", path, info.Size(), maxFile)
+	}
+	if err != nil {
+		return Candidate{}, fmt.Errorf("read model of mode %s: %w", mode, err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Candidate{}, fmt.Errorf("read model of mode %s: %w", mode, err)
+	}
+	p, err := precisionOf(data)
+	if err != nil {
+		return Candidate{}, fmt.Errorf("read model of mode %s: %s: %w", mode, path, err)
+	}
+	return Candidate{Mode: mode, Label: filepath.Base(path), Precision: p, Data: data}, nil
+}
+
+// subject is one opened mode with what was measured of it.
+type subject struct {
+	Candidate
+	model   *infer.Model
+	session infer.Session
+	judge   *classify.Classifier
+	line    bench.Mode
+	right   []bool
+}
+
+// open opens a candidate under the labels and preprocessing of m.
+func open(e *engine.Engine, m *infer.Model, c Candidate, o infer.Options) (*subject, error) {
+	v := infer.Variant{Precision: c.Precision, File: c.Label, Temperature: 1, Threshold: 0.5}
+	if like, err := m.Variant(c.Precision); err == nil {
+		v.Temperature, v.Threshold = like.Temperature, like.Threshold
+	} else if like, err := m.Variant(infer.FP32); err == nil {
+		v.Temperature, v.Threshold = like.Temperature, like.Threshold
+	}
+	alone, err := m.WithFile(v, c.Data)
+	if err != nil {
+		return nil, err
+	}
+	o.Precision = c.Precision
+	session, err := e.OpenModel(alone, o)
+	if err != nil {
+		return nil, err
+	}
+	judge, err := classify.New(&alone.Manifest, session)
+	if err != nil {
+		session.Close()
+		return nil, err
+	}
+	s := &subject{Candidate: c, model: alone, session: session, judge: judge}
+	s.line = s.head()
+	return s, nil
+}
+
+// head fills in what is known before any picture.
+func (s *subject) head() bench.Mode {
+	r := s.session.Report()
+	return bench.Mode{
+		Kind: bench.KindMode, Mode: s.Mode, File: s.Label, SHA256: r.SHA256, Bytes: int64(len(s.Data)),
+		Provider: string(r.Provider), Computes: string(r.Precision), Fallback: r.Fallback,
+		Emulated: s.Emulated, SpeedOnly: s.SpeedOnly,
+		WarmUp: &bench.WarmUp{LoadMS: float64(r.LoadTime.Microseconds()) / 1e3},
+	}
+}
