@@ -54,7 +54,7 @@ func TestDocumentedManifestsParse(t *testing.T) {
 			t.Error(d)
 		}
 	}
-	want := []string{"fire-gate", "hand", "fire-nano", "fire-seg"}
+	want := []string{"fire-gate", "fire-nano", "fire-seg"}
 	if d := cmp.Diff(want, docs["fire"].Companions()); d != "" {
 		t.Error(d)
 	}
@@ -95,9 +95,10 @@ func TestValidateBlocks(t *testing.T) {
 		{"fire", "gate.threshold", infer.ErrManifest, func(m *infer.Manifest) { m.Gate.Threshold = 0.41 }},
 		{"fire", "gate.every", infer.ErrManifest, func(m *infer.Manifest) { m.Gate.Every = 0 }},
 		{"fire", "gate.every", infer.ErrManifest, func(m *infer.Manifest) { m.Gate.Every = 1001 }},
-		{"fire", "localiser.pad", infer.ErrManifest, func(m *infer.Manifest) { m.Localiser.Pad = 0.9 }},
-		{"fire", "localiser.whole_side", infer.ErrManifest, func(m *infer.Manifest) { m.Localiser.WholeSide = -1 }},
-		{"fire", "localiser.min_pixels", infer.ErrManifest, func(m *infer.Manifest) { m.Localiser.MinPixels = -1 }},
+		{"fire", "localiser.pad", infer.ErrManifest, func(m *infer.Manifest) { localise(m).Pad = 0.9 }},
+		{"fire", "localiser.whole_side", infer.ErrManifest, func(m *infer.Manifest) { localise(m).WholeSide = -1 }},
+		{"fire", "localiser.min_pixels", infer.ErrManifest, func(m *infer.Manifest) { localise(m).MinPixels = -1 }},
+		{"fire", "vote", infer.ErrManifest, func(m *infer.Manifest) { v := *m.Vote; localise(m); m.Vote = &v }},
 		{"fire", "vote.crops", infer.ErrManifest, func(m *infer.Manifest) { m.Vote.Crops = infer.MaxCrops + 1 }},
 		{"fire", "vote.margin", infer.ErrManifest, func(m *infer.Manifest) { m.Vote.Margin = 0 }},
 		{"fire", "mix.slope", infer.ErrManifest, func(m *infer.Manifest) { m.Mix.Slope = -1 }},
@@ -128,6 +129,12 @@ func TestValidateBlocks(t *testing.T) {
 			t.Errorf("%s %s: got %v", tt.model, tt.key, err)
 		}
 	}
+}
+
+// localise gives m a localiser in place of the vote.
+func localise(m *infer.Manifest) *infer.Localiser {
+	m.Vote, m.Localiser = nil, &infer.Localiser{Model: "hand", Pad: 1.25, WholeSide: 400, MinPixels: 24}
+	return m.Localiser
 }
 
 func clearBlocks(m *infer.Manifest) {

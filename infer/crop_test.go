@@ -24,7 +24,7 @@ func TestCropAround(t *testing.T) {
 	}{
 		{"in the middle", infer.Box{X: 0.5, Y: 0.5, W: 0.1, H: 0.1}, 1, infer.Crop{X: 288, Y: 208, W: 64, H: 64}},
 		{"rounded up", infer.Box{X: 0.5, Y: 0.5, W: 0.1, H: 0.1}, 1.01, infer.Crop{X: 286, Y: 206, W: 68, H: 68}},
-		{"longer side counts", infer.Box{X: 0.5, Y: 0.5, W: 0.01, H: 0.2}, 1, infer.Crop{X: 269, Y: 189, W: 102, H: 102}},
+		{"longer side counts", infer.Box{X: 0.5, Y: 0.5, W: 0.01, H: 0.2}, 1, infer.Crop{X: 272, Y: 192, W: 96, H: 96}},
 		{"moved inside", infer.Box{X: 0, Y: 1, W: 0.1, H: 0.1}, 1, infer.Crop{X: 0, Y: 416, W: 64, H: 64}},
 		{"beyond the edge", infer.Box{X: 1.5, Y: -3, W: 0.1, H: 0.1}, 1, infer.Crop{X: 576, Y: 0, W: 64, H: 64}},
 		{"higher than the picture", infer.Box{X: 0.5, Y: 0.5, W: 0.8, H: 0.9}, 1, infer.Crop{X: 64, Y: 0, W: 512, H: 480}},

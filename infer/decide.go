@@ -3,6 +3,7 @@ package infer
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Result is the decision about one frame. The caller owns it and may use it
@@ -63,14 +64,75 @@ func (r *Rule) Decide(logits []float32, res *Result) error {
 		return ErrNotFinite
 	}
 	raw := softmax(logits, best, 1, res.Scores)
-	raw = r.trigger(res.Scores, raw)
-	score := softmax(logits, best, r.temperature, res.Scores)
-	res.Label, res.Score, res.Raw = best, score, raw
-	res.Trigger = r.trigger(res.Scores, score)
+	res.Raw = r.trigger(res.Scores, raw)
+	softmax(logits, best, r.temperature, res.Scores)
+	r.settle(res, best)
+	return nil
+}
+
+// settle draws the conclusions from res.Scores, all but Raw. best is the
+// label with the highest score.
+func (r *Rule) settle(res *Result, best int) {
+	res.Label = best
+	res.Score = res.Scores[res.Label]
+	res.Trigger = r.trigger(res.Scores, res.Score)
 	if r.alarm != nil {
 		res.Alarm = res.Trigger
 	}
-	return nil
+}
+
+// Blend makes res the mixture (1-a)·res + a·other, with 0 <= a <= 1. Both hold
+// decisions over the labels of r.
+func (r *Rule) Blend(res, other *Result, a float32) {
+	for i, s := range other.Scores {
+		res.Scores[i] += a * (s - res.Scores[i])
+	}
+	res.Raw += a * (other.Raw - res.Raw)
+	best, _ := argmax(res.Scores)
+	r.settle(res, best)
+}
+
+// Certain makes res the decision that the picture shows label l with
+// probability p, and the rest shares what is left. It stands for a model that
+// was not run.
+func (r *Rule) Certain(l int, p float32, res *Result) {
+	res.reset(r.labels)
+	for i := range res.Scores {
+		res.Scores[i] = (1 - p) / float32(r.labels-1)
+	}
+	res.Scores[l] = p
+	best, _ := argmax(res.Scores)
+	r.settle(res, best)
+	res.Raw = res.Trigger
+}
+
+// Quiet returns the first label that raises no alarm, -1 when all do.
+func (r *Rule) Quiet() int {
+	for i := range r.labels {
+		if !slices.Contains(r.alarm, i) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Weight returns how much of the other model's answer a mixture takes, 0..1.
+func (x *Mix) Weight(own, other *Result) float32 {
+	z := x.Bias + x.Slope*(margin(other.Scores)-margin(own.Scores))
+	return sigmoid(z, 1)
+}
+
+// margin is the gap between the two best scores.
+func margin(scores []float32) float32 {
+	first, second := float32(0), float32(0)
+	for _, s := range scores {
+		if s > first {
+			first, second = s, first
+		} else {
+			second = max(second, s)
+		}
+	}
+	return first - second
 }
 
 func (res *Result) reset(labels int) {

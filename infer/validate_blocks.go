@@ -76,6 +76,7 @@ func (c *checker) blocks(m *Manifest) {
 	c.nms(m)
 	c.want(m.Is(Classifier) || len(m.Companions()) == 0 && m.Vote == nil, "kind", m.Kind,
 		"a classifier, which alone may have gate, localiser, vote, mix and segmenter", nil)
+	c.want(m.Vote == nil || m.Localiser == nil, "vote", m.Vote, "no vote beside a localiser, which places the crops itself", nil)
 	if v := m.Vote; v != nil {
 		c.want(v.Crops >= 1 && v.Crops <= MaxCrops, "vote.crops", v.Crops, fmt.Sprintf("1..%d", MaxCrops), nil)
 		c.want(v.Margin > 0 && v.Margin <= 0.5, "vote.margin", v.Margin, "more than 0 and at most 0.5", nil)
