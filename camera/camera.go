@@ -90,6 +90,15 @@ func (f *Frame) Row(y int) []byte {
 	return f.Pix[y*f.Stride:][:n:n]
 }
 
+// View returns the part of f from column x and row y on, w by h pixels, which
+// must lie inside f. It shares Pix with f, and allocates nothing.
+func (f *Frame) View(x, y, w, h int) Frame {
+	v := *f
+	v.Pix = f.Pix[y*f.Stride+x*f.Format.Channels():]
+	v.Width, v.Height = w, h
+	return v
+}
+
 // Check returns nil when the frame has at least one pixel, a known format and
 // all its bytes, and otherwise an error that wraps [ErrGeometry].
 func (f *Frame) Check() error {

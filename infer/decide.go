@@ -106,6 +106,9 @@ func (r *Rule) Certain(l int, p float32, res *Result) {
 	res.Raw = res.Trigger
 }
 
+// Nothing makes res no decision: Label -1, all scores 0.
+func (r *Rule) Nothing(res *Result) { res.reset(r.labels) }
+
 // Quiet returns the first label that raises no alarm, -1 when all do.
 func (r *Rule) Quiet() int {
 	for i := range r.labels {

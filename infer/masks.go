@@ -11,6 +11,8 @@ type Region struct {
 	Area float32 // share of cells that belong to it
 	X, Y float32 // centre of those cells, weighted by score; 0 without any
 	Peak float32 // highest score of a cell
+
+	Left, Top, Right, Bottom float32 // sides of the rectangle around it
 }
 
 // MaskRule turns the output of one variant of a segmenter into regions. It is
@@ -52,25 +54,47 @@ func (r *MaskRule) Scores(masks []float32) error {
 // Region measures label l in scores as [MaskRule.Scores] leaves them; l of -1
 // is every label together. It allocates nothing.
 func (r *MaskRule) Region(scores []float32, l int) (g Region) {
-	cells, x, y, sum := 0, 0.0, 0.0, 0.0
-	for row := range r.h {
-		for col := range r.w {
-			s := r.at(scores, l, row*r.w+col)
-			g.Peak = max(g.Peak, s)
-			if s < r.threshold {
-				continue
-			}
-			cells++
-			sum += float64(s)
-			x += float64(s) * (float64(col) + 0.5)
-			y += float64(s) * (float64(row) + 0.5)
+	var m moments
+	for cell := range r.h * r.w {
+		s := r.at(scores, l, cell)
+		g.Peak = max(g.Peak, s)
+		if s >= r.threshold {
+			m.add(cell%r.w, cell/r.w, float64(s))
 		}
 	}
-	if cells > 0 {
-		g.Area = float32(float64(cells) / float64(r.w*r.h))
-		g.X, g.Y = float32(x/sum/float64(r.w)), float32(y/sum/float64(r.h))
+	if m.cells > 0 {
+		m.into(&g, r.w, r.h)
 	}
 	return g
+}
+
+// moments sums the cells of a region.
+type moments struct {
+	cells                  int
+	x, y, weight           float64
+	left, top, right, down int // of cells, the latter two exclusive
+}
+
+func (m *moments) add(col, row int, weight float64) {
+	if m.cells == 0 {
+		m.left, m.top = col, row
+	}
+	m.cells++
+	m.weight += weight
+	m.x += weight * (float64(col) + 0.5)
+	m.y += weight * (float64(row) + 0.5)
+	m.left, m.top = min(m.left, col), min(m.top, row)
+	m.right, m.down = max(m.right, col+1), max(m.down, row+1)
+}
+
+// into writes the shares of a mask of w by h cells.
+func (m *moments) into(g *Region, w, h int) {
+	across := func(v float64) float32 { return float32(v / float64(w)) }
+	along := func(v float64) float32 { return float32(v / float64(h)) }
+	g.Area = float32(float64(m.cells) / float64(w*h))
+	g.X, g.Y = across(m.x/m.weight), along(m.y/m.weight)
+	g.Left, g.Right = across(float64(m.left)), across(float64(m.right))
+	g.Top, g.Bottom = along(float64(m.top)), along(float64(m.down))
 }
 
 // at is the score of label l in a cell, the highest one for l of -1.

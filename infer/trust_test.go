@@ -132,6 +132,9 @@ func TestRegions(t *testing.T) {
 	if fire.Area != 0.5 || !close(fire.X, 0.75) || !close(fire.Y, 0.5) || !close(fire.Peak, 1/(1+e(-9))) {
 		t.Errorf("fire %+v", fire)
 	}
+	if fire.Left != 0.5 || fire.Right != 1 || fire.Top != 0 || fire.Bottom != 1 || smoke.Bottom != 1 || smoke.Top != 0.5 {
+		t.Errorf("rectangles around fire %+v and smoke %+v", fire, smoke)
+	}
 	if both.Area != 5.0/8 {
 		t.Errorf("both %+v", both)
 	}

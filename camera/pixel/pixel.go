@@ -170,6 +170,18 @@ func (p *Plan) Into(dst []float32, f *camera.Frame) error {
 	return nil
 }
 
+// Source maps a place in the network input, as shares 0..1 of its sides, to
+// shares of the sides of the frame. ok is false where the input shows no part
+// of the frame, as beside a letterboxed one.
+func (p *Plan) Source(u, v float64) (x, y float64, ok bool) {
+	r := &p.place
+	a := (u*float64(p.spec.Width) - float64(r.left)) / float64(r.w)
+	b := (v*float64(p.spec.Height) - float64(r.top)) / float64(r.h)
+	x = (r.x0 + a*(r.x1-r.x0)) / float64(p.srcW)
+	y = (r.y0 + b*(r.y1-r.y0)) / float64(p.srcH)
+	return x, y, a >= 0 && a <= 1 && b >= 0 && b <= 1
+}
+
 // columnsFirst is the rule of Pillow 13 for which pass runs first, given how
 // many columns and rows the picture loses.
 func columnsFirst(columns, rows int) bool { return rows > 0 && rows > 2*columns }

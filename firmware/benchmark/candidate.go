@@ -85,7 +85,7 @@ func open(e *engine.Engine, m *infer.Model, c Candidate, o infer.Options) (*subj
 	if err != nil {
 		return nil, err
 	}
-	judge, err := classify.New(&alone.Manifest, session)
+	judge, err := classify.Alone(&alone.Manifest, session)
 	if err != nil {
 		session.Close()
 		return nil, err

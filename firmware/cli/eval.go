@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"emberwing/firmware/classify"
+	"emberwing/firmware/predict"
 	"emberwing/quant/accuracy"
 	"emberwing/telemetry/latency"
 )
@@ -72,7 +73,7 @@ func percentilesOf(h *latency.Histogram) percentiles {
 }
 
 func (e *eval) run(ctx context.Context, s Streams, dir string) error {
-	r, err := e.flags.open()
+	r, err := e.flags.open(predict.Options{Gate: predict.GateWatches})
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (v *evaluation) one(p labelled) error {
 	}
 	v.decode.Record(x.Decode)
 	v.prepare.Record(x.Preprocess)
-	v.infer.Record(x.Infer)
+	v.infer.Record(x.Spent[predict.Infer])
 	return v.set.Add(accuracy.Sample{Truth: p.truth, Best: x.Label, Score: x.Scores, Alarm: x.Alarm})
 }
 

@@ -105,7 +105,7 @@ func (s *summary) complete() error {
 }
 
 // summaryStages are printed in the order of a frame's way.
-var summaryStages = []string{"capture", "wait", "preprocess", "infer", "decide", "capture-decision", "enqueue", "publish", "capture-received"}
+var summaryStages = []string{"capture", "wait", "preprocess", "gate", "localise", "crop", "infer", "segment", "decide", "capture-decision", "enqueue", "publish", "capture-received"}
 
 // summaryLine is the last object of demo --json.
 type summaryLine struct {

@@ -15,6 +15,7 @@ import (
 	"emberwing/firmware/event"
 	"emberwing/firmware/health"
 	"emberwing/firmware/pipeline"
+	"emberwing/firmware/predict"
 	"emberwing/firmware/version"
 	"emberwing/infer"
 	"emberwing/telemetry/outbox"
@@ -28,7 +29,7 @@ type Drone struct {
 	id       identity
 	board    boards.Detection
 	engine   *engine.Engine
-	sessions []infer.Session
+	loaded   []*engine.Loaded
 	health   *health.Tracker
 	box      *timedBox
 	link     link
@@ -109,22 +110,19 @@ func (d *Drone) openModels() (models []pipeline.Model, reports []reported, err e
 		if !task.Enabled {
 			continue
 		}
-		m, session, err := d.engine.Open(task.Model, SessionOptions(d.cfg.Inference, task))
+		l, err := d.engine.Load(task.Model, SessionOptions(d.cfg.Inference, task), predict.Options{})
 		if err != nil {
 			return nil, nil, fmt.Errorf("open model %s: %w", task.Model, err)
 		}
-		d.sessions = append(d.sessions, session)
-		r := session.Report()
-		d.log.Info("model", "name", m.Name, "precision", r.Precision, "provider", r.Provider, "library", r.Library, "threads", r.Threads, "load", r.LoadTime.Round(time.Millisecond))
-		if r.Fallback != "" {
-			d.health.Raise(health.Fallback.For(m.Name), health.Alarm, fmt.Sprintf("asked for %s on %s, runs %s on %s: %s",
-				r.RequestedPrecision, r.RequestedProvider, r.Precision, r.Provider, r.Fallback))
+		d.loaded = append(d.loaded, l)
+		for _, r := range l.Reports() {
+			d.tellModel(r)
 		}
-		lane, err := laneOf(m, session, task)
+		lane, err := laneOf(l, task)
 		if err != nil {
 			return nil, nil, err
 		}
-		models, reports = append(models, lane), append(reports, newReported(&m.Manifest, r))
+		models, reports = append(models, lane), append(reports, newReported(&l.Model.Manifest, l.Reports()[0]))
 	}
 	if len(models) == 0 {
 		return nil, nil, errors.New("open models: got none enabled, want fire.enabled or gesture.enabled")
@@ -132,20 +130,23 @@ func (d *Drone) openModels() (models []pipeline.Model, reports []reported, err e
 	return models, reports, nil
 }
 
-// laneOf joins a session with its rules: what the configuration leaves at zero
-// comes from the manifest.
-func laneOf(m *infer.Model, s infer.Session, task config.Task) (pipeline.Model, error) {
-	var variant infer.Variant
-	for _, v := range m.Variants {
-		if v.SHA256 == s.Report().SHA256 {
-			variant = v
-		}
+// tellModel logs what an open session runs and raises a fallback.
+func (d *Drone) tellModel(r infer.Report) {
+	d.log.Info("model", "name", r.Model, "precision", r.Precision, "provider", r.Provider, "library", r.Library, "threads", r.Threads, "load", r.LoadTime.Round(time.Millisecond))
+	if r.Fallback != "" {
+		d.health.Raise(health.Fallback.For(r.Model), health.Alarm, fmt.Sprintf("asked for %s on %s, runs %s on %s: %s",
+			r.RequestedPrecision, r.RequestedProvider, r.Precision, r.Provider, r.Fallback))
 	}
-	rule := temporal(m.Decision, variant.Threshold, task)
+}
+
+// laneOf joins a model with its temporal rule: what the configuration leaves
+// at zero comes from the manifest.
+func laneOf(l *engine.Loaded, task config.Task) (pipeline.Model, error) {
+	rule := temporal(l.Model.Decision, l.Threshold(), task)
 	if err := rule.Validate(); err != nil {
-		return pipeline.Model{}, fmt.Errorf("model %s: %w", m.Name, err)
+		return pipeline.Model{}, fmt.Errorf("model %s: %w", l.Model.Name, err)
 	}
-	return pipeline.Model{Manifest: &m.Manifest, Session: s, Rule: m.Rule(variant), Temporal: rule, Every: task.Every}, nil
+	return pipeline.Model{Predictor: l.Predictor, Temporal: rule, Every: task.Every}, nil
 }
 
 // temporal lays the configuration over the manifest's decision. A release
@@ -260,8 +261,8 @@ func (d *Drone) Models() []wire.Model { return d.periodic.models }
 // Close releases what New opened.
 func (d *Drone) Close() error {
 	var errs []error
-	for _, s := range d.sessions {
-		errs = append(errs, s.Close())
+	for _, l := range d.loaded {
+		errs = append(errs, l.Close())
 	}
 	if d.engine != nil {
 		errs = append(errs, d.engine.Close())

@@ -112,7 +112,9 @@ func (p *periodic) sendStats() {
 		m.FPS = float64(frames.Inferred) / length.Seconds()
 	}
 	for _, s := range pipeline.Stages() {
-		m.Stages = append(m.Stages, stage(s.String(), p.flight.Stage(s)))
+		if h := p.flight.Stage(s); !s.Optional() || h.Count() > 0 {
+			m.Stages = append(m.Stages, stage(s.String(), h))
+		}
 	}
 	m.Stages = append(m.Stages, stage("enqueue", p.enqueue), stage("publish", p.link.PublishLatency()))
 	p.send(m)

@@ -3,9 +3,15 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path"
+	"slices"
 
 	"emberwing/boards"
+	"emberwing/firmware/predict"
 	"emberwing/infer"
 	"emberwing/infer/models"
 	"emberwing/infer/ort"
@@ -34,7 +40,8 @@ func (e *Engine) Close() error { return e.runtime.Close() }
 func (e *Engine) Runtime() *ort.Runtime { return e.runtime }
 
 // Open finds, verifies and opens the model that a person names: a shipped
-// model or the path of a manifest. The session is the caller's to close.
+// model or the path of a manifest. The session is the caller's to close. The
+// model's companions are left out; see [Engine.Load].
 func (e *Engine) Open(name string, o infer.Options) (*infer.Model, infer.Session, error) {
 	m, err := infer.Resolve(models.FS, name)
 	if err != nil {
@@ -52,6 +59,95 @@ func (e *Engine) Open(name string, o infer.Options) (*infer.Model, infer.Session
 func (e *Engine) OpenModel(m *infer.Model, o infer.Options) (infer.Session, error) {
 	o.Board = e.board
 	return e.runtime.Open(m, o)
+}
+
+// Loaded is a model with everything its manifest puts around it, ready to run.
+type Loaded struct {
+	*predict.Predictor
+	Model    *infer.Model
+	sessions []infer.Session // the model's own first
+}
+
+// Load finds, verifies and opens a model and its companions, which lie beside
+// it or are shipped. All are opened with the same options, but Method holds for
+// the model alone. The caller closes what it gets.
+func (e *Engine) Load(name string, o infer.Options, use predict.Options) (*Loaded, error) {
+	m, session, err := e.Open(name, o)
+	if err != nil {
+		return nil, err
+	}
+	l := &Loaded{Model: m, sessions: []infer.Session{session}}
+	parts := predict.Parts{Main: predict.Part{Manifest: &m.Manifest, Session: session}}
+	o.Board, o.Method = e.board, ""
+	if err := l.companions(e, o, &parts); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if l.Predictor, err = predict.New(parts, use); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// companions opens what the manifest names into parts.
+func (l *Loaded) companions(e *Engine, o infer.Options, parts *predict.Parts) error {
+	m := &l.Model.Manifest
+	var errs []error
+	open := func(block, name string, to **predict.Part) {
+		c, err := companion(l.Model, name)
+		if err == nil {
+			var s infer.Session
+			if s, err = e.runtime.Open(c, o); err == nil {
+				l.sessions = append(l.sessions, s)
+				*to = &predict.Part{Manifest: &c.Manifest, Session: s}
+				return
+			}
+		}
+		errs = append(errs, fmt.Errorf("open %s of model %s: %w", block, m.Name, err))
+	}
+	if m.Gate != nil {
+		open("gate", m.Gate.Model, &parts.Gate)
+	}
+	if m.Localiser != nil {
+		open("localiser", m.Localiser.Model, &parts.Localiser)
+	}
+	if m.Mix != nil {
+		open("mix", m.Mix.Model, &parts.Mix)
+	}
+	if m.Segmenter != nil {
+		open("segmenter", m.Segmenter.Model, &parts.Segmenter)
+	}
+	return errors.Join(errs...)
+}
+
+// companion loads the model of the given name from beside m, else the shipped
+// one.
+func companion(m *infer.Model, name string) (*infer.Model, error) {
+	c, err := m.Companion(name)
+	if errors.Is(err, fs.ErrNotExist) && slices.Contains(Shipped(), name) {
+		return infer.Load(models.FS, path.Join(name, infer.ManifestFile))
+	}
+	return c, err
+}
+
+// Reports says what runs, the model's own session first.
+func (l *Loaded) Reports() []infer.Report {
+	all := make([]infer.Report, len(l.sessions))
+	for i, s := range l.sessions {
+		all[i] = s.Report()
+	}
+	return all
+}
+
+// Session returns the session of the model itself.
+func (l *Loaded) Session() infer.Session { return l.sessions[0] }
+
+// Close closes all sessions.
+func (l *Loaded) Close() error {
+	var errs []error
+	for _, s := range l.sessions {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Capability says what infer needs to know of a board.

@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"slices"
 	"sync"
@@ -9,38 +10,35 @@ import (
 	"time"
 
 	"emberwing/camera"
-	"emberwing/camera/pixel"
 	"emberwing/camera/synth"
 	"emberwing/firmware/engine"
 	"emberwing/firmware/event"
 	"emberwing/firmware/firmwaretest"
 	"emberwing/firmware/health"
 	"emberwing/firmware/pipeline"
+	"emberwing/firmware/predict"
 	"emberwing/infer"
 )
 
-// openFire opens the shipped fire model on the CPU, as the daemon would.
-func openFire(b *testing.B, p infer.Precision) pipeline.Model {
+// open opens a shipped model with all around it on the CPU, as the daemon
+// would.
+func open(b testing.TB, name string, p infer.Precision) (*engine.Loaded, pipeline.Model) {
 	b.Helper()
 	e, err := engine.New(firmwaretest.NeedRuntime(b))
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, s, err := e.Open("fire", infer.Options{Precision: p, Providers: []infer.Provider{infer.CPU}, Slots: pipeline.Slots})
+	l, err := e.Load(name, infer.Options{Precision: p, Providers: []infer.Provider{infer.CPU}, Slots: pipeline.Slots}, predict.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		s.Close()
+		l.Close()
 		e.Close()
 	})
-	v, err := m.Variant(p)
-	if err != nil {
-		b.Fatal(err)
-	}
-	d := m.Decision
-	return pipeline.Model{Manifest: &m.Manifest, Session: s, Rule: m.Rule(v), Temporal: event.Rule{
-		Window: d.Window, Agree: d.Agree, Threshold: v.Threshold, Release: d.Release, Update: time.Second,
+	d := l.Model.Decision
+	return l, pipeline.Model{Predictor: l.Predictor, Temporal: event.Rule{
+		Window: d.Window, Agree: d.Agree, Threshold: l.Threshold(), Release: d.Release, Update: time.Second,
 	}}
 }
 
@@ -136,13 +134,13 @@ func loopRate(b *testing.B, m pipeline.Model, frames []camera.Frame, fps float64
 func BenchmarkLoop(b *testing.B) {
 	for _, p := range []infer.Precision{infer.FP32, infer.INT8} {
 		b.Run(string(p), func(b *testing.B) {
-			m := openFire(b, p)
+			l, m := open(b, "fire", p)
 			frames := renderFlight(b, 16)
-			bareRate(b, m.Session) // warm up
+			bareRate(b, l.Session()) // warm up
 			var ratios, bare []float64
 			for b.Loop() {
 				for range 5 {
-					alone := bareRate(b, m.Session)
+					alone := bareRate(b, l.Session())
 					bare = append(bare, alone)
 					ratios = append(ratios, loopRate(b, m, frames, 1.1*alone)/alone)
 				}
@@ -177,47 +175,58 @@ func BenchmarkStage(b *testing.B) {
 		}
 	})
 	for _, p := range []infer.Precision{infer.FP32, infer.INT8} {
-		b.Run(string(p), func(b *testing.B) { benchmarkModel(b, openFire(b, p), frames) })
+		for _, name := range []string{"fire", "gesture"} {
+			b.Run(name+"/"+string(p), func(b *testing.B) {
+				l, m := open(b, name, p)
+				benchmarkModel(b, l, m.Temporal, frames)
+			})
+		}
 	}
 }
 
-func benchmarkModel(b *testing.B, m pipeline.Model, frames []camera.Frame) {
-	spec, err := pipeline.Spec(m.Manifest.Input)
-	if err != nil {
-		b.Fatal(err)
-	}
-	plan, err := pixel.NewPlan(spec, frames[0].Width, frames[0].Height, frames[0].Format)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Run("preprocess", func(b *testing.B) {
+func benchmarkModel(b *testing.B, l *engine.Loaded, rule event.Rule, frames []camera.Frame) {
+	b.Run("prepare", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			if err := plan.Into(m.Session.Input(0), &frames[i%len(frames)]); err != nil {
+			if err := l.Prepare(0, &frames[i%len(frames)]); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
-	b.Run("infer", func(b *testing.B) {
+	b.Run("session", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := m.Session.Run(0); err != nil {
+			if err := l.Session().Run(0); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
-	b.Run("decide", func(b *testing.B) {
-		tracker, err := event.New(m.Temporal)
-		if err != nil {
+	b.Run("frame", func(b *testing.B) { benchmarkFrame(b, l, rule, frames) })
+}
+
+// benchmarkFrame is all that happens to a frame, companions included.
+func benchmarkFrame(b *testing.B, l *engine.Loaded, rule event.Rule, frames []camera.Frame) {
+	tracker, err := event.New(rule)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var r predict.Result
+	var spent [predict.NumStages]time.Duration
+	b.ReportAllocs()
+	runs := 0
+	for ; b.Loop(); runs++ {
+		f := &frames[runs%len(frames)]
+		if err := errors.Join(l.Prepare(0, f), l.Run(0, f, &r)); err != nil {
 			b.Fatal(err)
 		}
-		var r infer.Result
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := m.Rule.Decide(m.Session.Output(0), &r); err != nil {
-				b.Fatal(err)
-			}
-			tracker.Observe(event.Observation{At: time.Now(), Label: r.Label, Score: r.Trigger, Raw: r.Raw})
+		for s, d := range r.Spent {
+			spent[s] += d
 		}
-	})
+		tracker.Observe(event.Observation{At: time.Now(), Label: r.Label, Score: r.Trigger, Raw: r.Raw})
+	}
+	for s, d := range spent {
+		if d > 0 {
+			b.ReportMetric(float64(d.Nanoseconds())/float64(runs), predict.Stage(s).String()+"-ns/op")
+		}
+	}
 }

@@ -5,27 +5,21 @@ import (
 	"slices"
 
 	"emberwing/camera"
-	"emberwing/camera/pixel"
 	"emberwing/firmware/event"
 	"emberwing/firmware/health"
+	"emberwing/firmware/predict"
 	"emberwing/infer"
 )
 
 // lane is one model's way through the loop. fill belongs to the prepare
 // goroutine, everything after it to the infer goroutine.
 type lane struct {
-	session infer.Session
-	every   int
+	predictor *predict.Predictor
+	every     int
+	unfit     bool // prepare
 
-	spec     pixel.Spec // prepare
-	plan     *pixel.Plan
-	geometry [2]int
-	format   camera.Format
-	unfit    bool
-
-	rule    *infer.Rule // infer
-	tracker *event.Tracker
-	result  infer.Result
+	tracker *event.Tracker // infer
+	result  predict.Result
 	class   []int // class of each label: event.None, or what it supports
 	alarm   []bool
 	health  *health.Tracker
@@ -34,38 +28,18 @@ type lane struct {
 }
 
 func newLane(m Model, h *health.Tracker) (*lane, error) {
+	manifest := m.Predictor.Manifest()
 	tracker, err := event.New(m.Temporal)
 	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", m.Manifest.Name, err)
+		return nil, fmt.Errorf("model %s: %w", manifest.Name, err)
 	}
-	if m.Session.Input(Slots-1) == nil {
-		return nil, fmt.Errorf("model %s: got fewer than %d input slots", m.Manifest.Name, Slots)
-	}
-	spec, err := Spec(m.Manifest.Input)
-	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", m.Manifest.Name, err)
+	if got := m.Predictor.Slots(); got < Slots {
+		return nil, fmt.Errorf("model %s: got %d input slots, want %d", manifest.Name, got, Slots)
 	}
 	return &lane{
-		session: m.Session, every: max(m.Every, 1), spec: spec, rule: m.Rule, tracker: tracker,
-		class: classes(m.Manifest), alarm: alarms(m.Manifest), health: h,
-		code: health.InferFailing.For(m.Manifest.Name),
+		predictor: m.Predictor, every: max(m.Every, 1), tracker: tracker,
+		class: classes(manifest), alarm: alarms(manifest), health: h, code: health.InferFailing.For(manifest.Name),
 	}, nil
-}
-
-// Spec translates a manifest's declaration into the plan's.
-func Spec(in infer.Input) (pixel.Spec, error) {
-	fit, ok := map[string]pixel.Fit{"stretch": pixel.Stretch, "letterbox": pixel.Letterbox, "centercrop": pixel.CenterCrop}[in.Fit]
-	if !ok {
-		return pixel.Spec{}, fmt.Errorf("preprocessing: got fit %q, want stretch, letterbox or centercrop", in.Fit)
-	}
-	order, layout := pixel.RGB, pixel.NCHW
-	if in.Order == "bgr" {
-		order = pixel.BGR
-	}
-	if in.Layout == "nhwc" {
-		layout = pixel.NHWC
-	}
-	return pixel.Spec{Width: in.Width(), Height: in.Height(), Fit: fit, Order: order, Layout: layout, Mean: in.Mean, Std: in.Std}, nil
 }
 
 // classes says which event each label supports. All alarm labels support one
@@ -93,14 +67,10 @@ func alarms(m *infer.Manifest) []bool {
 	return out
 }
 
-// fill writes f into the input of slot, making a new plan only when the
-// geometry of the source changes. It reports whether the input is filled; a
-// frame that does not fit the model is a condition until one does.
+// fill writes f into the first input of slot. It reports whether that is done;
+// a frame that does not fit the model is a condition until one does.
 func (ln *lane) fill(slot int, f *camera.Frame) bool {
-	err := ln.fit(f)
-	if err == nil {
-		err = ln.plan.Into(ln.session.Input(slot), f)
-	}
+	err := ln.predictor.Prepare(slot, f)
 	switch {
 	case err != nil:
 		ln.unfit = true
@@ -110,17 +80,6 @@ func (ln *lane) fill(slot int, f *camera.Frame) bool {
 		ln.health.Clear(ln.code)
 	}
 	return err == nil
-}
-
-// fit makes the plan for f's geometry, unless it is the present one's.
-func (ln *lane) fit(f *camera.Frame) (err error) {
-	geometry := [2]int{f.Width, f.Height}
-	if ln.plan != nil && geometry == ln.geometry && f.Format == ln.format {
-		return nil
-	}
-	ln.geometry, ln.format = geometry, f.Format
-	ln.plan, err = pixel.NewPlan(ln.spec, f.Width, f.Height, f.Format)
-	return err
 }
 
 // failed keeps the health condition of the lane: raised at the first failure,
@@ -138,13 +97,15 @@ func (ln *lane) failed(err error) bool {
 	return false
 }
 
-// observation puts the result for f in the terms of the temporal decision.
+// observation puts the result for f in the terms of the temporal decision. A
+// frame in which a localiser found nothing supports no event.
 func (ln *lane) observation(f *camera.Frame) event.Observation {
-	label := ln.best()
-	return event.Observation{
-		At: f.Captured, Frame: f.Seq, Class: ln.class[label], Label: label,
-		Score: ln.result.Trigger, Raw: ln.result.Raw,
+	o := event.Observation{At: f.Captured, Frame: f.Seq, Class: event.None, Score: ln.result.Trigger, Raw: ln.result.Raw}
+	if ln.result.Label >= 0 {
+		o.Label = ln.best()
+		o.Class = ln.class[o.Label]
 	}
+	return o
 }
 
 // best is the best label that can name an event: for a model with an alarm

@@ -11,7 +11,7 @@ import (
 	"emberwing/camera"
 	"emberwing/firmware/event"
 	"emberwing/firmware/health"
-	"emberwing/infer"
+	"emberwing/firmware/predict"
 	"emberwing/telemetry/latency"
 )
 
@@ -28,11 +28,9 @@ const MaxModels = 8
 
 // Model is one model on the frame path.
 type Model struct {
-	Manifest *infer.Manifest
-	Session  infer.Session // with at least Slots slots; owned by the caller
-	Rule     *infer.Rule   // decides about one frame
-	Temporal event.Rule    // decides over time
-	Every    int           // run on every Nth prepared frame; 0 is 1
+	Predictor *predict.Predictor // with at least Slots slots; its sessions are the caller's
+	Temporal  event.Rule         // decides over time
+	Every     int                // run on every Nth prepared frame; 0 is 1
 }
 
 // Step is one step of an event, handed to the Sink.
@@ -41,7 +39,11 @@ type Step struct {
 	Event    event.Event
 	Scores   []float32     // calibrated, in the order of the manifest's labels
 	Snapshot *camera.Frame // the frame behind the step; nil when none could be kept
-	Decided  time.Time
+	// Result is what is known of that frame, zero when no frame is behind the
+	// step, and Heat the map that explains it, without cells when there is none.
+	Result  *predict.Result
+	Heat    *predict.Heat
+	Decided time.Time
 }
 
 // Sink takes steps in order, in its own time: the frame path waits for it only
@@ -63,13 +65,18 @@ type Config struct {
 type Stage int
 
 // The stages in order. Capture is from the arrival of a frame to its delivery,
-// Wait the time a prepared input waits for the models, Total the time from
-// capture to decision.
+// Wait the time a prepared input waits for the models, Gate, Localise and
+// Segment the companions of a model, Crop the preprocessing for a model behind
+// one, Total the time from capture to decision.
 const (
 	Capture Stage = iota
 	Wait
 	Preprocess
+	Gate
+	Localise
+	Crop
 	Infer
+	Segment
 	Decide
 	Total
 	numStages
@@ -77,11 +84,21 @@ const (
 
 // String returns the name used in statistics.
 func (s Stage) String() string {
-	return [...]string{"capture", "wait", "preprocess", "infer", "decide", "capture-decision"}[s]
+	return [...]string{"capture", "wait", "preprocess", "gate", "localise", "crop", "infer", "segment", "decide", "capture-decision"}[s]
 }
 
-// Counts counts what became of frames since the loop was made.
-type Counts struct{ Captured, Replaced, Inferred, Dropped, Errors uint64 }
+// Optional reports whether only some models have this stage.
+func (s Stage) Optional() bool { return s == Gate || s == Localise || s == Crop || s == Segment }
+
+// spent says under which stage the time that a predictor spends is counted.
+var spent = [predict.NumStages]Stage{
+	predict.Preprocess: Crop, predict.Gate: Gate, predict.Localise: Localise,
+	predict.Infer: Infer, predict.Segment: Segment, predict.Decide: Decide,
+}
+
+// Counts counts what became of frames since the loop was made. Gated counts
+// the answers that a gate gave in place of its model.
+type Counts struct{ Captured, Replaced, Inferred, Dropped, Errors, Gated uint64 }
 
 // Loop runs the frame path. Make it with New, run it once.
 type Loop struct {
@@ -141,7 +158,7 @@ const stepsInFlight = 8
 func (l *Loop) makeSteps() {
 	l.steps, l.unused = make(chan *Step, stepsInFlight), make(chan *Step, stepsInFlight)
 	for range stepsInFlight {
-		l.unused <- &Step{Snapshot: new(camera.Frame)}
+		l.unused <- &Step{Snapshot: new(camera.Frame), Result: new(predict.Result), Heat: new(predict.Heat)}
 	}
 }
 
@@ -280,23 +297,28 @@ func (l *Loop) decide(p *prepared) {
 }
 
 func (l *Loop) decideLane(i int, ln *lane, p *prepared) bool {
-	start := time.Now()
-	err := ln.session.Run(p.slot)
-	ran := time.Now()
-	l.stages[Infer].Record(ran.Sub(start))
-	if err == nil {
-		err = ln.rule.Decide(ln.session.Output(p.slot), &ln.result)
-	}
-	if ln.failed(err) {
+	if ln.failed(ln.predictor.Run(p.slot, p.frame, &ln.result)) {
 		return false
 	}
+	start := time.Now()
 	e, stepped := ln.tracker.Observe(ln.observation(p.frame))
-	l.stages[Decide].Since(ran)
+	ln.result.Spent[predict.Decide] += time.Since(start)
+	l.measure(&ln.result)
 	l.counts.decided.Add(1)
 	if stepped {
 		l.post(i, e, p.frame)
 	}
 	return true
+}
+
+// measure adds the times of one answer to the histograms of the stages that it
+// went through.
+func (l *Loop) measure(r *predict.Result) {
+	for stage, d := range r.Spent {
+		if d > 0 {
+			l.stages[spent[stage]].Record(d)
+		}
+	}
 }
 
 // post hands a step to the sink with a copy of its frame. An event is never
@@ -310,10 +332,15 @@ func (l *Loop) post(i int, e event.Event, f *camera.Frame) {
 		s = <-l.unused
 	}
 	s.Model, s.Event, s.Decided = i, e, time.Now()
-	s.Scores = append(s.Scores[:0], l.lanes[i].result.Scores...)
+	ln := l.lanes[i]
+	s.Scores = append(s.Scores[:0], ln.result.Scores...)
 	s.Snapshot.Resize(0, 0, camera.RGB24)
+	s.Result.CopyFrom(&predict.Result{})
+	s.Heat.CopyFrom(&predict.Heat{})
 	if f != nil {
 		s.Snapshot.CopyFrom(f)
+		s.Result.CopyFrom(&ln.result)
+		ln.predictor.Explain(&ln.result, e.Label, s.Heat)
 	}
 	l.steps <- s
 }
@@ -352,8 +379,12 @@ func Stages() []Stage {
 
 // Counts returns the counters.
 func (l *Loop) Counts() Counts {
+	gated := uint64(0)
+	for _, ln := range l.lanes {
+		gated += ln.predictor.Counts().Gated
+	}
 	return Counts{
-		Captured: l.counts.captured.Load(), Replaced: l.fresh.Replaced() + l.ready.Replaced(),
+		Gated: gated, Captured: l.counts.captured.Load(), Replaced: l.fresh.Replaced() + l.ready.Replaced(),
 		Inferred: l.counts.inferred.Load(), Dropped: l.counts.dropped.Load(), Errors: l.counts.failed.Load(),
 	}
 }

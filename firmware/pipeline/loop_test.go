@@ -17,6 +17,7 @@ import (
 	"emberwing/camera"
 	"emberwing/firmware/event"
 	"emberwing/firmware/health"
+	"emberwing/firmware/predict"
 	"emberwing/infer"
 	"emberwing/infer/infertest"
 )
@@ -52,7 +53,11 @@ func newFake(t testing.TB, compute infertest.Compute) *infertest.Fake {
 var temporal = event.Rule{Window: 5, Agree: 3, Threshold: 0.6, Release: 0.4, Update: time.Second, MaxGap: 5 * time.Second}
 
 func model(s infer.Session) Model {
-	return Model{Manifest: &manifest, Session: s, Rule: manifest.Rule(manifest.Variants[0]), Temporal: temporal}
+	p, err := predict.New(predict.Parts{Main: predict.Part{Manifest: &manifest, Session: s}}, predict.Options{})
+	if err != nil {
+		panic(err) // the manifest above is at fault
+	}
+	return Model{Predictor: p, Temporal: temporal}
 }
 
 // colours is a source that shows one letter a frame, 100 ms apart: R red,
