@@ -1,9 +1,13 @@
-"""A bank of made samples on disk, for everything that is trained more than once: small models, left-out sources, the front.
+"""A bank of made samples on disk, for everything that is trained more than once: small models, left-out sources, the
+front.
 
-Making a sample costs as much as a step of a small network. The bank holds uint8 pictures with label, the sources of the photographs
-in each, and the answers of the teacher, if one is given. NAME.npy uint8 [N,224,224,3]; NAME.npz labels [N], sources [N] (bit i: the
+Making a sample costs as much as a step of a small network. The bank holds uint8 pictures with label, the sources of
+the photographs
+in each, and the answers of the teacher, if one is given. NAME.npy uint8 [N,224,224,3]; NAME.npz labels [N], sources
+[N] (bit i: the
 source i of `names`), names, teacher [N,3] logits.
 """
+
 import argparse
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+import evaluate
 import fire_data
 import nets
 import preprocess
@@ -34,7 +39,8 @@ class Made(Dataset):
 
 
 class Banked(Dataset):
-    """Endless samples of a bank: mirrored half of the time, cut by up to 8 % of each side, resized; (input, label, teacher)."""
+    """Endless samples of a bank: mirrored half of the time, cut by up to 8 % of each side, resized; (input, label,
+    teacher)."""
 
     def __init__(self, name: Path, size, seed, without=None):
         self.pixels = np.load(name.with_suffix(".npy"), mmap_mode="r")
@@ -47,7 +53,7 @@ class Banked(Dataset):
         self.rows, self.epoch = np.flatnonzero(keep), None
 
     def __len__(self):
-        return 2 ** 40
+        return 2**40
 
     def row(self, index):
         """Each epoch goes through the bank once, in an order of its own."""
@@ -60,9 +66,10 @@ class Banked(Dataset):
         row = self.row(index)
         rng = np.random.default_rng([self.seed, index])
         cut = rng.uniform(0, 0.08 * SIDE, 4)
-        image = Image.fromarray(self.pixels[row]).resize((self.size, self.size), Image.Resampling.BILINEAR,
-                                                         box=(cut[0], cut[1], SIDE - cut[2], SIDE - cut[3]))
-        rgb = np.asarray(image)[:, ::rng.choice([-1, 1])]
+        image = Image.fromarray(self.pixels[row]).resize(
+            (self.size, self.size), Image.Resampling.BILINEAR, box=(cut[0], cut[1], SIDE - cut[2], SIDE - cut[3])
+        )
+        rgb = np.asarray(image)[:, :: rng.choice([-1, 1])]
         return preprocess.normalise(rgb), int(self.labels[row]), self.teacher[row].astype(np.float32)
 
 
@@ -85,28 +92,38 @@ def make(args):
     np.savez(args.out.with_suffix(".npz"), labels=labels.astype(np.int8), sources=sources, names=np.array(scenes.names))
 
 
-@torch.no_grad()
+def teacher(path, threads):
+    """A function from uint8 [224,224,3] to the logits [3] of a shipped ONNX file or a checkpoint."""
+    if path.suffix == ".onnx":
+        session = evaluate.session(path, threads)
+        return lambda rgb: session.run(["logits"], {"input": preprocess.normalise(rgb)[None]})[0][0]
+    net = nets.Classifier(nets.ARCHS["fire"]).to(memory_format=torch.channels_last).eval()
+    nets.load(net, path, strict=True)
+    torch.set_num_threads(threads)
+    return lambda rgb: net(torch.from_numpy(preprocess.normalise(rgb))[None]).detach().numpy()[0]
+
+
 def teach(args):
     """Add the teacher's logits to an existing bank."""
     facts = dict(np.load(args.out.with_suffix(".npz")))
     pixels = np.load(args.out.with_suffix(".npy"), mmap_mode="r")
-    net = nets.Classifier(nets.ARCHS["fire"]).to(memory_format=torch.channels_last).eval()
-    nets.load(net, args.teacher, strict=True)
-    torch.set_num_threads(args.threads)
-    out = []
-    for i in range(0, len(pixels), 32):
-        x = torch.from_numpy(preprocess.normalise(np.asarray(pixels[i:i + 32]))).to(memory_format=torch.channels_last)
-        out.append(net(x).numpy())
-        if i % 1024 == 0:
+    answer, out = teacher(args.teacher, args.threads), []
+    for i, rgb in enumerate(pixels):
+        out.append(answer(np.asarray(rgb)))
+        if i % 2000 == 0:
             print(f"teacher {i}/{len(pixels)}", flush=True)
-    facts["teacher"] = np.concatenate(out)
+    facts["teacher"] = np.stack(out).astype(np.float32)
     np.savez(args.out.with_suffix(".npz"), **facts)
     print(f"teacher agrees with the labels on {(facts['teacher'].argmax(1) == facts['labels']).mean():.4f}")
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="train bank", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                epilog="example: train bank --data ~/data --out runs/bank --count 14000 --teacher runs/fire/last.pt")
+    p = argparse.ArgumentParser(
+        prog="train bank",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: train bank --data ~/data --out runs/bank --count 14000 --teacher runs/fire/last.pt",
+    )
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--cache", type=Path, default=Path("runs/cache"))
     p.add_argument("--synth", type=Path, help="renderings of scripts/synthflight, seeds other than 1")

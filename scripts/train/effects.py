@@ -1,4 +1,6 @@
-"""Building blocks of made-up pictures. Every function takes the sample's generator; pictures are float32 [S,S,3], 0..255."""
+"""Building blocks of made-up pictures. Every function takes the sample's generator; pictures are float32 [S,S,3],
+0..255."""
+
 import io
 
 import numpy as np
@@ -28,7 +30,7 @@ class Noise:
     @staticmethod
     def texture(rng, side, octaves):
         roughness = rng.uniform(1.5, 2.1)
-        total = sum(scale(rng.random((3 * 2 ** o, 3 * 2 ** o), np.float32), side) / roughness ** o for o in range(octaves))
+        total = sum(scale(rng.random((3 * 2**o, 3 * 2**o), np.float32), side) / roughness**o for o in range(octaves))
         total -= total.min()
         return (total / total.max()).astype(np.float32)
 
@@ -38,7 +40,7 @@ class Noise:
         side = len(texture)
         part = max(8, int(side * (zoom or rng.uniform(0.3, 1.0))))
         y, x = rng.integers(0, side - part + 1, 2)
-        crop = texture[y:y + part, x:x + part][::rng.choice([-1, 1]), ::rng.choice([-1, 1])]
+        crop = texture[y : y + part, x : x + part][:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
         return scale(crop, size, BILINEAR)
 
 
@@ -48,30 +50,56 @@ def over(background, colour, alpha) -> np.ndarray:
     return background * (1 - a) + colour * a
 
 
-# --- smoke ------------------------------------------------------------------------------------------------------------------
+# --- smoke ----------------------------------------------------------------------------------------------------------
+
 
 def plume(rng, noise, size, x0, y0, lean, height, root, spread, density):
     """Opacity of one column of smoke from (x0, y0), coordinates 0..1, that widens and leans with the wind."""
-    y, x = np.mgrid[0:1:size * 1j, 0:1:size * 1j].astype(np.float32)
+    y, x = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j].astype(np.float32)
     swirl = (noise.draw(rng, size) - 0.5) * 0.35
     rise = np.clip((y0 - y) / height, 0, 1.5)
     centre = x0 + lean * rise ** rng.uniform(1, 2) + swirl * rise * height
-    body = np.exp(-(((x - centre) / (root + spread * rise)) ** 2)) * (y < y0 + root * 0.5) * np.clip(1.5 - rise, 0, 0.5) * 2
+    body = (
+        np.exp(-(((x - centre) / (root + spread * rise)) ** 2))
+        * (y < y0 + root * 0.5)
+        * np.clip(1.5 - rise, 0, 0.5)
+        * 2
+    )
     billows = np.clip((noise.draw(rng, size, rng.uniform(0.4, 1)) - rng.uniform(0.1, 0.45)) * rng.uniform(2, 4), 0, 1)
     return np.clip(body * billows * density * (1.15 - rng.uniform(0.2, 0.9) * np.minimum(rise, 1)), 0, 1)
 
 
 def column(rng, noise, size):
     """One large column."""
-    return plume(rng, noise, size, rng.uniform(0.1, 0.9), rng.uniform(0.4, 1), rng.uniform(-0.8, 0.8), rng.uniform(0.35, 1.2),
-                 rng.uniform(0.01, 0.06), rng.uniform(0.05, 0.5), 1)
+    return plume(
+        rng,
+        noise,
+        size,
+        rng.uniform(0.1, 0.9),
+        rng.uniform(0.4, 1),
+        rng.uniform(-0.8, 0.8),
+        rng.uniform(0.35, 1.2),
+        rng.uniform(0.01, 0.06),
+        rng.uniform(0.05, 0.5),
+        1,
+    )
 
 
 def distant(rng, noise, size):
     """A small column far away, as a lookout camera sees it: 6..25 % of the frame's height."""
     height = rng.uniform(0.06, 0.25)
-    return plume(rng, noise, size, rng.uniform(0.05, 0.95), rng.uniform(0.3, 0.85), rng.uniform(-1.2, 1.2) * height, height,
-                 rng.uniform(0.004, 0.015), height * rng.uniform(0.15, 0.5), rng.uniform(1.0, 1.6))
+    return plume(
+        rng,
+        noise,
+        size,
+        rng.uniform(0.05, 0.95),
+        rng.uniform(0.3, 0.85),
+        rng.uniform(-1.2, 1.2) * height,
+        height,
+        rng.uniform(0.004, 0.015),
+        height * rng.uniform(0.15, 0.5),
+        rng.uniform(1.0, 1.6),
+    )
 
 
 def wisps(rng, noise, size):
@@ -81,8 +109,18 @@ def wisps(rng, noise, size):
     clear = np.ones((size, size), np.float32)
     for _ in range(count):
         h = height * rng.uniform(0.4, 1.2)
-        clear *= 1 - plume(rng, noise, size, rng.normal(cx, sx), rng.normal(cy, sy), lean * rng.uniform(0.6, 1.3), h,
-                           rng.uniform(0.004, 0.03), h * rng.uniform(0.08, 0.5), rng.uniform(0.4, 1))
+        clear *= 1 - plume(
+            rng,
+            noise,
+            size,
+            rng.normal(cx, sx),
+            rng.normal(cy, sy),
+            lean * rng.uniform(0.6, 1.3),
+            h,
+            rng.uniform(0.004, 0.03),
+            h * rng.uniform(0.08, 0.5),
+            rng.uniform(0.4, 1),
+        )
     return 1 - clear
 
 
@@ -95,12 +133,13 @@ def bank(rng, noise, size):
     return inside * np.clip(noise.draw(rng, size) * 2.2 - rng.uniform(0, 0.5), 0, 1)
 
 
-# --- light and sky ----------------------------------------------------------------------------------------------------------
+# --- light and sky --------------------------------------------------------------------------------------------------
+
 
 def glow(rng, size, x, y, radius):
     """A soft disk, 1 in the middle, of this radius (share of the frame)."""
-    v, u = np.mgrid[0:1:size * 1j, 0:1:size * 1j].astype(np.float32)
-    return np.exp(-(((u - x) ** 2 + (v - y) ** 2) / radius ** 2) ** rng.uniform(0.5, 1.5))
+    v, u = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j].astype(np.float32)
+    return np.exp(-((((u - x) ** 2 + (v - y) ** 2) / radius**2) ** rng.uniform(0.5, 1.5)))
 
 
 def sunset(rng, scene):
@@ -108,10 +147,15 @@ def sunset(rng, scene):
     size = len(scene)
     y = np.linspace(0, 1, size, dtype=np.float32)[:, None]
     horizon = rng.uniform(0.3, 1.0)
-    low, high = np.array([255, rng.uniform(90, 190), rng.uniform(10, 90)]), np.array([rng.uniform(60, 230), rng.uniform(40, 140), rng.uniform(40, 160)])
+    low, high = (
+        np.array([255, rng.uniform(90, 190), rng.uniform(10, 90)]),
+        np.array([rng.uniform(60, 230), rng.uniform(40, 140), rng.uniform(40, 160)]),
+    )
     t = np.clip(y / horizon, 0, 1)[..., None]
     sky = high * (1 - t) + low * t
-    weight = np.clip((horizon - y) * rng.uniform(2, 10), 0, 1) * rng.uniform(0.3, 0.8) + np.zeros((size, size), np.float32)
+    weight = np.clip((horizon - y) * rng.uniform(2, 10), 0, 1) * rng.uniform(0.3, 0.8) + np.zeros(
+        (size, size), np.float32
+    )
     out = over(scene * rng.uniform(0.3, 0.95), sky, weight)
     if rng.random() < 0.5:
         sun = glow(rng, size, rng.random(), horizon * rng.uniform(0.5, 1), rng.uniform(0.01, 0.12))
@@ -123,10 +167,15 @@ def flare(rng, scene):
     """Lens flare: a glare and a line of ghosts through the picture's middle."""
     size = len(scene)
     x, y = rng.random(2)
-    out = scene + glow(rng, size, x, y, rng.uniform(0.02, 0.25))[..., None] * rng.uniform(80, 255) * rng.uniform([1, .85, .6], 1)
+    out = scene + glow(rng, size, x, y, rng.uniform(0.02, 0.25))[..., None] * rng.uniform(80, 255) * rng.uniform(
+        [1, 0.85, 0.6], 1
+    )
     for t in rng.uniform(0.3, 1.8, rng.integers(1, 5)):
         colour = rng.uniform(0, 80, 3)
-        out = out + (glow(rng, size, x + (0.5 - x) * t, y + (0.5 - y) * t, rng.uniform(0.01, 0.08))[..., None] > 0.4) * colour
+        out = (
+            out
+            + (glow(rng, size, x + (0.5 - x) * t, y + (0.5 - y) * t, rng.uniform(0.01, 0.08))[..., None] > 0.4) * colour
+        )
     return out
 
 
@@ -134,7 +183,11 @@ def lamps(rng, scene):
     """A darkened picture with street or car lights, windows and neon."""
     out = scene * rng.uniform(0.1, 0.6)
     for _ in range(rng.integers(1, 9)):
-        colour = np.array([255, rng.uniform(140, 255), rng.uniform(30, 240)]) if rng.random() < 0.8 else rng.uniform(60, 255, 3)
+        colour = (
+            np.array([255, rng.uniform(140, 255), rng.uniform(30, 240)])
+            if rng.random() < 0.8
+            else rng.uniform(60, 255, 3)
+        )
         out = over(out, colour, glow(rng, len(scene), *rng.random(2), rng.uniform(0.005, 0.05)) * rng.uniform(0.5, 1))
     return out
 
@@ -158,14 +211,14 @@ def fog(rng, scene):
     """Even haze, thicker towards the horizon or overall: no structure, no source."""
     size = len(scene)
     y = np.linspace(-1, 1, size, dtype=np.float32)[:, None] + np.zeros((size, size), np.float32)
-    thick = rng.uniform(0.2, 0.8) * np.exp(-((y - rng.uniform(-1, 1)) / rng.uniform(0.3, 2)) ** 2)
+    thick = rng.uniform(0.2, 0.8) * np.exp(-(((y - rng.uniform(-1, 1)) / rng.uniform(0.3, 2)) ** 2))
     return over(scene, rng.uniform(150, 250) * rng.uniform(0.93, 1.03, 3), thick)
 
 
 def things(rng, scene):
     """Red, orange and yellow objects with hard edges: cars, tents, vests, roofs, signs."""
     size, out = len(scene), scene
-    y, x = np.mgrid[0:1:size * 1j, 0:1:size * 1j].astype(np.float32)
+    y, x = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j].astype(np.float32)
     for _ in range(rng.integers(1, 5)):
         cx, cy, w = *rng.random(2), rng.uniform(0.02, 0.3)
         h, power, angle = w * rng.uniform(0.3, 1.5), rng.choice([2, 4, 20]), rng.uniform(-0.5, 0.5)
@@ -177,7 +230,8 @@ def things(rng, scene):
     return out
 
 
-# --- the camera -------------------------------------------------------------------------------------------------------------
+# --- the camera -----------------------------------------------------------------------------------------------------
+
 
 def motion(rng, x, most=9) -> np.ndarray:
     """Motion blur along a random direction, up to `most` pixels long."""
@@ -198,7 +252,9 @@ def jpeg(rng, x, low=25, high=95) -> np.ndarray:
 
 def tone(rng, x) -> np.ndarray:
     """Exposure, contrast, gamma, saturation and white balance; x 0..1."""
-    x = np.clip((x - 0.5) * rng.uniform(0.65, 1.35) + 0.5 + rng.uniform(-0.18, 0.18), 0, 1) ** np.float32(np.exp(rng.uniform(-0.4, 0.4)))
+    x = np.clip((x - 0.5) * rng.uniform(0.65, 1.35) + 0.5 + rng.uniform(-0.18, 0.18), 0, 1) ** np.float32(
+        np.exp(rng.uniform(-0.4, 0.4))
+    )
     grey = x.mean(2, keepdims=True)
     return (grey + (x - grey) * np.float32(rng.uniform(0.4, 1.4))) * rng.uniform(0.92, 1.08, 3).astype(np.float32)
 

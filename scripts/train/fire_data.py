@@ -2,6 +2,7 @@
 
 A sample is a pure function of (seed, index), so an interrupted run continues with the samples it would have seen.
 """
+
 import json
 import subprocess
 from pathlib import Path
@@ -15,28 +16,45 @@ import photos
 import preprocess
 
 LABELS = ["nofire", "smoke", "fire"]
-CANVAS = 256   # composites are made at this size, then reduced
-MASK = 56      # side of the segmentation target
+CANVAS = 256  # composites are made at this size, then reduced
+MASK = 56  # side of the segmentation target
 
 
 def held_out(stem: str) -> bool:
     """Whether a mask pair belongs to the fifth that segmentation is tested on: decided by a hash of its name."""
     import hashlib
+
     return hashlib.sha256(stem.encode()).digest()[0] % 5 == 0
 
 
 def smoke_clip(path: Path, step=4) -> np.ndarray:
-    """Every step-th frame of the clip of smoke before black, the plume's part: brightness is opacity. uint8 [n,360,280]."""
+    """Every step-th frame of the clip of smoke before black, the plume's part: brightness is opacity. uint8
+    [n,360,280]."""
     w, h = 280, 360
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-vf", f"select=not(mod(n\\,{step})),scale=640:360,crop={w}:{h}",
-               "-vsync", "vfr", "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        str(path),
+        "-vf",
+        f"select=not(mod(n\\,{step})),scale=640:360,crop={w}:{h}",
+        "-vsync",
+        "vfr",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "gray",
+        "-",
+    ]
     raw = subprocess.run(command, check=True, capture_output=True).stdout
     frames = np.frombuffer(raw, np.uint8).reshape(-1, h, w)
     return frames[frames.mean((1, 2)) > 2]
 
 
 def crop(rng, pixels, low=0.5, high=1.0, aspect=0.25, size=CANVAS, turn=0.35):
-    """A random part of a stored photograph (area share low..high), mirrored half of the time, sometimes turned by up to 20°."""
+    """A random part of a stored photograph (area share low..high), mirrored half of the time, sometimes turned by up
+    to 20°."""
     side = len(pixels)
     area, ratio = rng.uniform(low, high), np.exp(rng.uniform(-aspect, aspect))
     w, h = min(side, side * np.sqrt(area * ratio)), min(side, side * np.sqrt(area / ratio))
@@ -44,7 +62,9 @@ def crop(rng, pixels, low=0.5, high=1.0, aspect=0.25, size=CANVAS, turn=0.35):
     box = (x, y, x + w, y + h)
     image = Image.fromarray(np.ascontiguousarray(pixels))
     if rng.random() < turn:
-        out = image.transform((size, size), Image.Transform.AFFINE, turned(rng, box, size, side), Image.Resampling.BILINEAR)
+        out = image.transform(
+            (size, size), Image.Transform.AFFINE, turned(rng, box, size, side), Image.Resampling.BILINEAR
+        )
     else:
         out = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
     return np.asarray(out.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else out).astype(np.float32)
@@ -69,16 +89,26 @@ class Scenes:
 
     SHARE = {"nofire": 0.46, "smoke": 0.27, "fire": 0.27}
 
-    def __init__(self, root: Path, cache: Path, synth: Path | None = None, without=None, weights: Path | None = None,
-                 synth_share=0.1):
+    def __init__(
+        self,
+        root: Path,
+        cache: Path,
+        synth: Path | None = None,
+        without=None,
+        weights: Path | None = None,
+        synth_share=0.1,
+    ):
         self.store = photos.fire(root, cache, "train")
         self.people = photos.people(root, cache)
         self.synth = photos.rendered(synth, cache) if synth else None
         self.synth_share = synth_share if synth else 0
         self.rows = {c: self.store.where(c, without) for c in LABELS}
         self.chance = {c: self.weigh(rows, weights) for c, rows in self.rows.items()}
-        self.pairs = [(root / "fire_masks/img" / f"{m.stem}.jpg", m) for m in photos.images(root / "fire_masks/mask")
-                      if not held_out(m.stem)]
+        self.pairs = [
+            (root / "fire_masks/img" / f"{m.stem}.jpg", m)
+            for m in photos.images(root / "fire_masks/mask")
+            if not held_out(m.stem)
+        ]
         self.clip = smoke_clip(next((root / "clips").glob("*smoke_on_black*.mp4")))
         self.noise = effects.Noise()
         self.cut = {}  # mask pair -> decoded arrays, filled as they are drawn
@@ -108,21 +138,25 @@ class Scenes:
         return crop(rng, self.row(rng, label), low)
 
     def background(self, rng):
-        """A fireless picture: mostly a photograph, some people and rooms; a third changed in season, weather or light."""
+        """A fireless picture: mostly a photograph, some people and rooms; a third changed in season, weather or
+        light."""
         if rng.random() < 0.12:
             scene = crop(rng, self.people.pixels[rng.integers(len(self.people))], 0.3)
         else:
             scene = self.photo(rng, "nofire", 0.25)
         if rng.random() < 0.3:
-            change = rng.choice([effects.autumn, effects.burnt, effects.fog, effects.sunset, effects.lamps, effects.things],
-                                p=[0.2, 0.2, 0.15, 0.2, 0.1, 0.15])
+            change = rng.choice(
+                [effects.autumn, effects.burnt, effects.fog, effects.sunset, effects.lamps, effects.things],
+                p=[0.2, 0.2, 0.15, 0.2, 0.1, 0.15],
+            )
             scene = change(rng, scene)
         return scene
 
     # --- samples ---
 
     def draw(self, rng):
-        """Label, uint8 [CANVAS,CANVAS,3], masks float32 [2,MASK,MASK] (flame, smoke) or None where they are not known."""
+        """Label, uint8 [CANVAS,CANVAS,3], masks float32 [2,MASK,MASK] (flame, smoke) or None where they are not
+        known."""
         self.used.clear()
         if rng.random() < self.synth_share:
             i = rng.integers(len(self.synth))
@@ -133,7 +167,8 @@ class Scenes:
         return label, to_bytes(scene), masks
 
     def nofire(self, rng):
-        """A fireless photograph; a third carries a decoy, so that the edge of a composite or a shape alone is no clue."""
+        """A fireless photograph; a third carries a decoy, so that the edge of a composite or a shape alone is no
+        clue."""
         scene = self.background(rng)
         chance = rng.random()
         if chance < 0.10:
@@ -143,7 +178,11 @@ class Scenes:
         elif chance < 0.26:
             scene = effects.flare(rng, scene)
         elif chance < 0.32:
-            scene = effects.over(scene, rng.uniform(0, 255, 3), self.opacity(rng)) if rng.random() < 0.3 else effects.sunset(rng, scene)
+            scene = (
+                effects.over(scene, rng.uniform(0, 255, 3), self.opacity(rng))
+                if rng.random() < 0.3
+                else effects.sunset(rng, scene)
+            )
         return scene, empty()
 
     def blob(self, rng):
@@ -193,7 +232,9 @@ class Scenes:
             flame, smoke = (shrink(mask == v, box) for v in (255, 128))
             if flame.sum() > 2:
                 break
-        scene = np.asarray(Image.fromarray(rgb).resize((CANVAS, CANVAS), Image.Resampling.BILINEAR, box=box)).astype(np.float32)
+        scene = np.asarray(Image.fromarray(rgb).resize((CANVAS, CANVAS), Image.Resampling.BILINEAR, box=box)).astype(
+            np.float32
+        )
         step = rng.choice([-1, 1])
         return scene[:, ::step], np.stack([flame, smoke])[..., ::step].copy()
 
@@ -207,8 +248,15 @@ class Scenes:
                 frame = self.clip[rng.integers(len(self.clip))]
                 alpha = place(rng, np.repeat(frame[..., None], 4, 2), rng.uniform(0.2, 1.6))[..., 3] / 255
             else:
-                shape = effects.column if chance < 0.45 else effects.wisps if chance < 0.7 else \
-                    effects.distant if chance < 0.87 else effects.bank
+                shape = (
+                    effects.column
+                    if chance < 0.45
+                    else effects.wisps
+                    if chance < 0.7
+                    else effects.distant
+                    if chance < 0.87
+                    else effects.bank
+                )
                 alpha = effects.scale(shape(rng, self.noise, 128), CANVAS, Image.Resampling.BILINEAR)
             if alpha.mean() > 0.005 and alpha.max() > 0.25:
                 break
@@ -219,7 +267,9 @@ class Scenes:
         if rng.random() < 0.35:  # the colours and folds of real smoke
             colour = crop(rng, self.row(rng, "smoke"), 0.05, 0.4)
         else:
-            tint = (rng.uniform(130, 250) if rng.random() < 0.75 else rng.uniform(20, 110)) * rng.uniform([0.97, 0.94, 0.86], [1.08, 1.02, 1.06])
+            tint = (rng.uniform(130, 250) if rng.random() < 0.75 else rng.uniform(20, 110)) * rng.uniform(
+                [0.97, 0.94, 0.86], [1.08, 1.02, 1.06]
+            )
             colour = tint * (0.72 + 0.4 * self.noise.draw(rng, CANVAS))[..., None]
         if rng.random() < 0.3:  # smoke in the light of the scene
             colour = colour * (0.4 + 0.6 * np.quantile(scene, 0.9) / 255)
@@ -227,7 +277,8 @@ class Scenes:
         return effects.over(scene, colour, alpha)
 
     def add_flame(self, rng, scene, masks):
-        """Flames cut from a masked photograph, or from a fire photograph by their brightness, at 4..45 % of the height."""
+        """Flames cut from a masked photograph, or from a fire photograph by their brightness, at 4..45 % of the
+        height."""
         patch = self.masked_flame(rng) if rng.random() < 0.5 else self.bright_flame(rng)
         layer = place(rng, patch, 0.04 * (0.45 / 0.04) ** rng.random(), ground=True) if patch is not None else None
         if layer is None or layer[..., 3].sum() < 255 * 25:  # under 25 opaque pixels the label would lie
@@ -247,7 +298,7 @@ class Scenes:
         if not inside.any():
             return None
         ys, xs = np.nonzero(inside)
-        box = np.s_[ys.min():ys.max() + 1, xs.min():xs.max() + 1]
+        box = np.s_[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
         return flame_patch(rgb[box], inside[box] * 255.0)
 
     def bright_flame(self, rng):
@@ -265,7 +316,8 @@ def flame_patch(rgb, window):
 
 
 def place(rng, rgba, height, canvas=CANVAS, ground=False):
-    """rgba (uint8 [h,w,4]) scaled to height (share of the canvas) somewhere on it; float32 [canvas,canvas,4], 0..255."""
+    """rgba (uint8 [h,w,4]) scaled to height (share of the canvas) somewhere on it; float32 [canvas,canvas,4],
+    0..255."""
     h = max(3, int(height * canvas))
     w = max(3, min(2 * canvas, int(rgba.shape[1] / rgba.shape[0] * h * rng.uniform(0.7, 1.4))))
     patch = Image.fromarray(rgba).resize((w, h), Image.Resampling.BILINEAR)
@@ -298,7 +350,7 @@ class Samples(Dataset):
         self.scenes, self.size, self.seed = scenes, size, seed
 
     def __len__(self):
-        return 2 ** 40
+        return 2**40
 
     def rgb(self, index):
         """Label name, uint8 [S,S,3] before normalisation, masks or None."""

@@ -1,9 +1,12 @@
-"""Export a model of the fire family: ONNX files, temperatures, thresholds, out-of-distribution statistics, and the manifest.
+"""Export a model of the fire family: ONNX files, temperatures, thresholds, out-of-distribution statistics, and the
+manifest.
 
 Written models: opset 13, IR 8, batch 1. Outputs of a classifier: logits [1,3], features [1,32], cam [1,3,h,w].
-Variants: fp32; int8 for a CPU (uint8 activations with a zero point, which absorbs ReLU6, int8 weights per channel, calibrated);
+Variants: fp32; int8 for a CPU (uint8 activations with a zero point, which absorbs ReLU6, int8 weights per channel,
+calibrated);
 int8 for TensorRT (Q/DQ, int8 activations with zero point 0) after quantisation-aware training.
 """
+
 import argparse
 import hashlib
 import json
@@ -26,25 +29,42 @@ import preprocess
 import qat
 
 TEXT = {
-    "fire": "Fire and smoke in a camera frame, from the ground or the air: EfficientNet-Lite0 at 224x224, the whole frame squashed.",
-    "fire-nano": "Fire and smoke in a camera frame, the small one: thirteen blocks of EfficientNet-Lite0 at {size}x{size}, distilled from fire.",
-    "fire-gate": "Whether a frame is worth a closer look for fire or smoke: the first six blocks of EfficientNet-Lite0 at 96x96.",
-    "fire-seg": "Where flames and smoke are, as masks of 56x56 over the frame: eleven blocks of EfficientNet-Lite0 and a top-down path.",
+    "fire": "Fire and smoke in a camera frame, from the ground or the air: "
+    "EfficientNet-Lite0 at 224x224, the whole frame squashed.",
+    "fire-nano": "Fire and smoke in a camera frame, the small one: twelve blocks of "
+    "EfficientNet-Lite0 at {size}x{size}, distilled from fire.",
+    "fire-gate": "Whether a frame is worth a closer look for fire or smoke: the first six blocks "
+    "of EfficientNet-Lite0 at 96x96.",
+    "fire-seg": "Where flames and smoke are, as masks of 56x56 over the frame: eleven blocks of "
+    "EfficientNet-Lite0 and a top-down path.",
 }
-WARNING = " Trained on photographs gathered from the web; licences of three sources are not verified. See MODEL_CARD.md."
-METHODS = {"minmax": (CalibrationMethod.MinMax, {}), "percentile 99.999": (CalibrationMethod.Percentile, dict(CalibPercentile=99.999))}
+WARNING = (
+    " Trained on photographs gathered from the web; licences of three sources are not verified. See MODEL_CARD.md."
+)
+METHODS = {
+    "minmax": (CalibrationMethod.MinMax, {}),
+    "percentile 99.999": (CalibrationMethod.Percentile, dict(CalibPercentile=99.999)),
+}
 
 
 def write(net, path: Path, size, outputs):
     """Trace net to an FP32 ONNX file."""
-    torch.onnx.export(net.eval(), torch.zeros(1, 3, size, size), str(path), input_names=["input"], output_names=outputs,
-                      opset_version=export.OPSET, dynamo=False, do_constant_folding=True)
+    torch.onnx.export(
+        net.eval(),
+        torch.zeros(1, 3, size, size),
+        str(path),
+        input_names=["input"],
+        output_names=outputs,
+        opset_version=export.OPSET,
+        dynamo=False,
+        do_constant_folding=True,
+    )
     export.pin(path)
 
 
 def deployed(net, store, size, count=1200):
     """net with its features' projection, fitted on every n-th training photograph."""
-    rows = np.arange(len(store))[::max(1, len(store) // count)]
+    rows = np.arange(len(store))[:: max(1, len(store) // count)]
     with torch.no_grad():
         x = [torch.from_numpy(preprocess.normalise(np.asarray(resized(store.pixels[i], size))))[None] for i in rows]
         pooled = np.concatenate([net.maps(v.to(memory_format=torch.channels_last)).mean((2, 3)).numpy() for v in x])
@@ -53,6 +73,7 @@ def deployed(net, store, size, count=1200):
 
 def resized(pixels, size):
     from PIL import Image
+
     return Image.fromarray(np.ascontiguousarray(pixels)).resize((size, size), Image.Resampling.BILINEAR)
 
 
@@ -63,15 +84,25 @@ def write_ptq(fp32: Path, path: Path, tensors, method, keep_float=("cam",)):
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)
         skip = [n.name for n in onnx.load(prepared).graph.node if n.op_type == "Conv" and n.output[0] in keep_float]
-        quantize_static(str(prepared), str(path), export.Calibration(tensors), quant_format=QuantFormat.QDQ, per_channel=True,
-                        op_types_to_quantize=["Conv", "Add", "Clip", "Resize"], nodes_to_exclude=skip, weight_type=QuantType.QInt8,
-                        activation_type=QuantType.QUInt8, calibrate_method=kind,
-                        extra_options=dict(ActivationSymmetric=False, WeightSymmetric=True, **options))
+        quantize_static(
+            str(prepared),
+            str(path),
+            export.Calibration(tensors),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            op_types_to_quantize=["Conv", "Add", "Clip", "Resize"],
+            nodes_to_exclude=skip,
+            weight_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
+            calibrate_method=kind,
+            extra_options=dict(ActivationSymmetric=False, WeightSymmetric=True, **options),
+        )
     export.pin(path)
 
 
 def best_ptq(fp32, path, calibration, held) -> dict:
-    """Try the range methods, keep the file whose first output is nearest to FP32's on held; returns each method's distance."""
+    """Try the range methods, keep the file whose first output is nearest to FP32's on held; returns each method's
+    distance."""
     want, scores = outputs(fp32, held)[0], {}
     for i, method in enumerate(METHODS):
         candidate = path.with_suffix(f".{i}.tmp")
@@ -94,7 +125,7 @@ def outputs(path, tensors, threads=1) -> list:
 
 def stored(store, size, rows=None):
     """Normalised tensors of a store's photographs, read from their files as the Go side reads them."""
-    for i in (range(len(store)) if rows is None else rows):
+    for i in range(len(store)) if rows is None else rows:
         yield preprocess.normalise(preprocess.pixels(store.rows[i]["path"], size, size))
 
 
@@ -106,12 +137,15 @@ class Variant:
     """One ONNX file with what the manifest says about it."""
 
     def __init__(self, path: Path, precision, method="", target=""):
-        self.path, self.keys = path, dict(precision=precision) | ({"method": method} if method else {}) | ({"target": target} if target else {})
+        self.path, self.keys = (
+            path,
+            dict(precision=precision) | ({"method": method} if method else {}) | ({"target": target} if target else {}),
+        )
 
     def measure(self, args, size):
         """Fit temperature, threshold and statistics."""
         train, val = photos.fire(args.data, args.cache, "train"), photos.fire(args.data, args.cache, "val")
-        rows = np.arange(len(train))[::args.every]
+        rows = np.arange(len(train))[:: args.every]
         z, features, _ = outputs(self.path, stored(val, size))
         _, known, _ = outputs(self.path, stored(train, size, rows))
         truth = truth_of(val)
@@ -119,8 +153,11 @@ class Variant:
         score = evaluate.softmax(z, self.calibration["temperature"])[:, 1:].sum(1)
         gaussians = fire_stats.fit_gaussians(known, truth_of(train)[rows])
         self.distances = fire_stats.distance(features, gaussians)
-        self.keys |= dict(temperature=self.calibration["temperature"], threshold=fire_stats.threshold(score, truth > 0),
-                          ood=fire_stats.packed(gaussians, np.quantile(self.distances, 0.99)))
+        self.keys |= dict(
+            temperature=self.calibration["temperature"],
+            threshold=fire_stats.threshold(score, truth > 0),
+            ood=fire_stats.packed(gaussians, np.quantile(self.distances, 0.99)),
+        )
 
     def record(self) -> dict:
         blob = self.path.read_bytes()
@@ -132,16 +169,36 @@ class Variant:
 def manifest(name, version, size, kind, variants, extra) -> dict:
     labels = ["fire", "smoke"] if kind == "segmenter" else fire_data.LABELS
     side = size // 4 if kind == "segmenter" else size
-    out = dict(name=name, task="fire", kind=kind, version=version, description=TEXT[name].format(size=size) + WARNING,
-               licence="Apache-2.0 AND CC-BY-4.0", labels=labels,
-               input=dict(name="input", shape=[1, 3, size, size], dtype="float32", layout="nchw", order="rgb", fit="stretch",
-                          mean=[round(v, 8) for v in preprocess.MEAN], std=[round(v, 8) for v in preprocess.STD]))
+    out = dict(
+        name=name,
+        task="fire",
+        kind=kind,
+        version=version,
+        description=TEXT[name].format(size=size) + WARNING,
+        licence="Apache-2.0 AND CC-BY-4.0",
+        labels=labels,
+        input=dict(
+            name="input",
+            shape=[1, 3, size, size],
+            dtype="float32",
+            layout="nchw",
+            order="rgb",
+            fit="stretch",
+            mean=[round(v, 8) for v in preprocess.MEAN],
+            std=[round(v, 8) for v in preprocess.STD],
+        ),
+    )
     if kind == "segmenter":
         out["output"] = dict(name="masks", shape=[1, 2, side, side], kind="masks")
         return out | dict(variants=variants)
     cells = -(-size // (32 if name in ("fire", "fire-nano") else 16))
-    out |= dict(output=dict(name="logits", shape=[1, 3], kind="logits"), features=dict(name="features", shape=[1, nets.FEATURES]),
-                cam=dict(name="cam", shape=[1, 3, cells, cells]), alarm=dict(labels=["smoke", "fire"]), variants=variants)
+    out |= dict(
+        output=dict(name="logits", shape=[1, 3], kind="logits"),
+        features=dict(name="features", shape=[1, nets.FEATURES]),
+        cam=dict(name="cam", shape=[1, 3, cells, cells]),
+        alarm=dict(labels=["smoke", "fire"]),
+        variants=variants,
+    )
     release = round(0.6 * min(v["threshold"] for v in variants), 3)
     return out | dict(decision=dict(window=8, agree=5, release=release, dwell_seconds=0)) | extra
 
@@ -161,7 +218,7 @@ def export_classifier(args):
     whole = deployed(net, photos.fire(args.data, args.cache, "train"), size).to(memory_format=torch.contiguous_format)
     write(whole, file("fp32"), size, ["logits", "features", "cam"])
     tensors = calibration_tensors(args, size, args.images + args.held)
-    notes = best_ptq(file("fp32"), file("int8"), tensors[:args.images], tensors[args.images:])
+    notes = best_ptq(file("fp32"), file("int8"), tensors[: args.images], tensors[args.images :])
     variants = [Variant(file("fp32"), "fp32"), Variant(file("int8"), "int8", "ptq", "cpu")]
     if args.qat:
         write_qat(args, whole, size, file("int8-qat"))
@@ -183,8 +240,12 @@ def write_qat(args, whole, size, path):
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="train export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                epilog="example: train export fire --data ~/data --checkpoint runs/fire/last.pt --out infer/models/fire --version 1.0.0")
+    p = argparse.ArgumentParser(
+        prog="train export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: train export fire --data ~/data --checkpoint runs/fire/last.pt --out models/fire --version 1.0.0",
+    )
     p.add_argument("name", choices=list(TEXT))
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--cache", type=Path, default=Path("runs/cache"))
@@ -194,14 +255,19 @@ def main(argv=None):
     p.add_argument("--out", type=Path, required=True, help="folder for manifest.json and the onnx files")
     p.add_argument("--version", required=True)
     p.add_argument("--size", type=int)
-    p.add_argument("--blocks", type=json.loads, default={}, help='JSON of optional blocks, e.g. {"segmenter":{"model":"fire-seg"}}')
+    p.add_argument(
+        "--blocks", type=json.loads, default={}, help='JSON of optional blocks, e.g. {"segmenter":{"model":"fire-seg"}}'
+    )
     p.add_argument("--images", type=int, default=200, help="images for the INT8 ranges (default 200)")
     p.add_argument("--held", type=int, default=100, help="images on which the methods are compared (default 100)")
-    p.add_argument("--every", type=int, default=2, help="statistics are fitted on every n-th training photograph (default 2)")
+    p.add_argument(
+        "--every", type=int, default=2, help="statistics are fitted on every n-th training photograph (default 2)"
+    )
     args = p.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     if args.name == "fire-seg":
         import seg
+
         size, kind, variants, notes = seg.export_segmenter(args)
     else:
         size, kind, variants, notes = export_classifier(args)

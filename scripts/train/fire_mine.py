@@ -1,4 +1,6 @@
-"""Hard-example mining: weigh each training photograph by how wrong a network still is about it, whole and in random parts."""
+"""Hard-example mining: weigh each training photograph by how wrong a network still is about it, whole and in random
+parts."""
+
 import argparse
 import json
 from pathlib import Path
@@ -19,7 +21,9 @@ def badness(net, store, size, views, seed) -> np.ndarray:
     worst = np.zeros(len(store))
     for i in range(len(store)):
         rng = np.random.default_rng([seed, i])
-        pictures = [store.pixels[i]] + [fire_data.to_bytes(fire_data.crop(rng, store.pixels[i], 0.4)) for _ in range(views)]
+        pictures = [store.pixels[i]] + [
+            fire_data.to_bytes(fire_data.crop(rng, store.pixels[i], 0.4)) for _ in range(views)
+        ]
         x = np.stack([preprocess.normalise(effects.camera(rng, p, size)) for p in pictures])
         p = net(torch.from_numpy(x).to(memory_format=torch.channels_last)).softmax(1).numpy()
         none = p[:, 0]
@@ -28,8 +32,11 @@ def badness(net, store, size, views, seed) -> np.ndarray:
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="train mine", description=__doc__,
-                                epilog="example: train mine --data ~/data --checkpoint runs/fire/last.pt --out runs/fire/hard.json")
+    p = argparse.ArgumentParser(
+        prog="train mine",
+        description=__doc__,
+        epilog="example: train mine --data ~/data --checkpoint runs/fire/last.pt --out runs/fire/hard.json",
+    )
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--cache", type=Path, default=Path("runs/cache"))
     p.add_argument("--arch", default="fire", choices=list(nets.ARCHS))
@@ -45,7 +52,9 @@ def main(argv=None):
     nets.load(net, args.checkpoint, strict=True)
     store = photos.fire(args.data, args.cache, "train")
     worst = badness(net, store, arch.size, args.views, args.seed)
-    args.out.write_text(json.dumps({r["path"]: round(1 + args.strength * float(b), 3) for r, b in zip(store.rows, worst)}))
+    args.out.write_text(
+        json.dumps({r["path"]: round(1 + args.strength * float(b), 3) for r, b in zip(store.rows, worst)})
+    )
     for label in fire_data.LABELS:
         part = worst[store.labels == label]
         print(f"{label}: {len(part)} photographs, {(part > 0.5).sum()} on the wrong side in some view")

@@ -1,4 +1,5 @@
 """Quantisation-aware fine-tuning of a fire classifier for TensorRT's INT8, taught by its own FP32 answers."""
+
 import argparse
 import copy
 import json
@@ -59,15 +60,26 @@ def fit(args):
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2)
         optimiser.step(), schedule.step(), average.update(net)
         if step % 20 == 0:
-            print(f"step {step}/{args.steps} loss {loss.item():.3f} {step * args.batch / (time.time() - began):.1f} images/s", flush=True)
+            print(
+                f"step {step}/{args.steps} loss {loss.item():.3f} "
+                f"{step * args.batch / (time.time() - began):.1f} images/s",
+                flush=True,
+            )
     net.load_state_dict(average.state)
     print("rounded, after training:", json.dumps(score(net, args, size)), flush=True)
-    save(args.out / "qat.pt", average={k: v for k, v in average.state.items() if not k.endswith(".step")}, steps=qat.steps(net))
+    save(
+        args.out / "qat.pt",
+        average={k: v for k, v in average.state.items() if not k.endswith(".step")},
+        steps=qat.steps(net),
+    )
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="train qat", description=__doc__,
-                                epilog="example: train qat fire --data ~/data --checkpoint runs/fire/last.pt --out runs/fire --synth runs/synth")
+    p = argparse.ArgumentParser(
+        prog="train qat",
+        description=__doc__,
+        epilog="example: train qat fire --data ~/data --checkpoint runs/fire/last.pt --out runs/fire",
+    )
     p.add_argument("name", choices=list(nets.ARCHS))
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--cache", type=Path, default=Path("runs/cache"))
@@ -77,7 +89,9 @@ def main(argv=None):
     p.add_argument("--bank", type=Path, help="samples of `train bank` instead of fresh ones")
     p.add_argument("--size", type=int)
     p.add_argument("--steps", type=int, default=120)
-    p.add_argument("--calibrate", type=int, default=8, help="batches on which the activation steps are chosen (default 8)")
+    p.add_argument(
+        "--calibrate", type=int, default=8, help="batches on which the activation steps are chosen (default 8)"
+    )
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--lr", type=float, default=2e-5)
     p.add_argument("--seed", type=int, default=31)

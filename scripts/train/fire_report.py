@@ -1,10 +1,12 @@
 """Reports on the shipped fire models: JSON (and a table) of what the model cards quote.
 
-  trust   accuracy, recalls and false alarms with 95 % intervals, by source; calibration error before and after; out-of-distribution
-          score; flips under one-pixel shifts; INT8 against FP32; of every variant of every model
-  gate    missed fires and silenced empty frames of the gate at each threshold, alone and before the model
-  mix     the model, its mixing partner and both together, on clean and on spoilt photographs
+trust   accuracy, recalls and false alarms with 95 % intervals, by source; calibration error before and after;
+out-of-distribution
+        score; flips under one-pixel shifts; INT8 against FP32; of every variant of every model
+gate    missed fires and silenced empty frames of the gate at each threshold, alone and before the model
+mix     the model, its mixing partner and both together, on clean and on spoilt photographs
 """
+
 import argparse
 import json
 from pathlib import Path
@@ -72,9 +74,14 @@ def quality(z, truth, variant) -> dict:
     p, score = answers(z, variant)
     raised, real, guess = score >= variant["threshold"], truth > 0, p.argmax(1)
     recall = {c: fire_stats.share((guess == i)[truth == i]) for i, c in enumerate(fire_data.LABELS)}
-    return dict(labels=fire_stats.share(guess == truth), recall=recall, alarm_accuracy=fire_stats.share(raised == real),
-                alarm_recall=fire_stats.share(raised[real]), smoke_alarm=fire_stats.share(raised[truth == 1]),
-                false_alarms=fire_stats.share(raised[~real]))
+    return dict(
+        labels=fire_stats.share(guess == truth),
+        recall=recall,
+        alarm_accuracy=fire_stats.share(raised == real),
+        alarm_recall=fire_stats.share(raised[real]),
+        smoke_alarm=fire_stats.share(raised[truth == 1]),
+        false_alarms=fire_stats.share(raised[~real]),
+    )
 
 
 def by_source(z, truth, sources, variant) -> dict:
@@ -99,9 +106,15 @@ def spoil(rng, image):
 
 
 def strange(rng, count, frames) -> list:
-    """Pictures unlike the training set: static, bars, covered lens, inverted photographs and frames of a room with a hand."""
+    """Pictures unlike the training set: static, bars, covered lens, inverted photographs and frames of a room with a
+    hand."""
     noise = [Image.fromarray(rng.integers(0, 256, (240, 320, 3), np.uint8)) for _ in range(count)]
-    bars = [Image.fromarray(np.repeat(rng.integers(0, 256, (1, 8, 3), np.uint8), 240, 0)).resize((320, 240), Image.Resampling.NEAREST) for _ in range(count)]
+    bars = [
+        Image.fromarray(np.repeat(rng.integers(0, 256, (1, 8, 3), np.uint8), 240, 0)).resize(
+            (320, 240), Image.Resampling.NEAREST
+        )
+        for _ in range(count)
+    ]
     cover = [Image.fromarray(np.full((240, 320, 3), rng.integers(0, 256, 3), np.uint8)) for _ in range(count)]
     return dict(static=noise, bars=bars, covered=cover, rooms=frames)
 
@@ -119,15 +132,23 @@ def outliers(model, variant, store, features, args) -> dict:
     factor[np.tril_indices(d)] = o["factor"]
     gaussians = dict(means=np.array(o["means"]), factor=factor)
     inside = fire_stats.distance(features, gaussians)
-    frames = photos.images(args.data / "gesture_frames/val")[::8] or sorted((args.data / "gesture_frames/val").rglob("*.jpg"))[::8]
+    frames = (
+        photos.images(args.data / "gesture_frames/val")[::8]
+        or sorted((args.data / "gesture_frames/val").rglob("*.jpg"))[::8]
+    )
     sets = strange(rng, 60, frames) | dict(negatives=[negative(p) for p in list(opened(store))[::8]])
     out = dict(threshold=o["threshold"], flagged_inside=fire_stats.share(inside > o["threshold"]))
     for kind, pictures in sets.items():
         z, f = model.run(variant, pictures)
         far = fire_stats.distance(f, gaussians)
         alarms = answers(z, variant)[1] >= variant["threshold"]
-        out[kind] = dict(pictures=len(pictures), auroc=fire_stats.auroc(inside, far), flagged=fire_stats.share(far > o["threshold"]),
-                         false_alarms=int(alarms.sum()), false_alarms_not_flagged=int((alarms & (far <= o["threshold"])).sum()))
+        out[kind] = dict(
+            pictures=len(pictures),
+            auroc=fire_stats.auroc(inside, far),
+            flagged=fire_stats.share(far > o["threshold"]),
+            false_alarms=int(alarms.sum()),
+            false_alarms_not_flagged=int((alarms & (far <= o["threshold"])).sum()),
+        )
     return out | dict(inside=inside)
 
 
@@ -167,8 +188,14 @@ def trust(args) -> dict:
 
 
 def brief(row):
-    return " ".join(f"{k} {row[k]['share']:.4f}" for k in ("labels", "alarm_accuracy", "alarm_recall", "smoke_alarm", "false_alarms")) + \
-        f" ece {row['calibration']['after']}" + (f" flips {row['shift']['label_flips']}" if "shift" in row else "")
+    return (
+        " ".join(
+            f"{k} {row[k]['share']:.4f}"
+            for k in ("labels", "alarm_accuracy", "alarm_recall", "smoke_alarm", "false_alarms")
+        )
+        + f" ece {row['calibration']['after']}"
+        + (f" flips {row['shift']['label_flips']}" if "shift" in row else "")
+    )
 
 
 def gate(args) -> dict:
@@ -182,9 +209,20 @@ def gate(args) -> dict:
     rows = []
     for t in (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3):
         through = open_score >= t
-        rows.append(dict(threshold=t, missed=fire_stats.share(~through[truth]), silenced=fire_stats.share(~through[~truth]),
-                         alarms_lost=fire_stats.share(~through[truth & raised]), recall_with_gate=fire_stats.share((through & raised)[truth])))
-        print(f"gate {t}: misses {rows[-1]['missed']['share']:.4f} of fires, holds back {rows[-1]['silenced']['share']:.4f} of empty frames", flush=True)
+        rows.append(
+            dict(
+                threshold=t,
+                missed=fire_stats.share(~through[truth]),
+                silenced=fire_stats.share(~through[~truth]),
+                alarms_lost=fire_stats.share(~through[truth & raised]),
+                recall_with_gate=fire_stats.share((through & raised)[truth]),
+            )
+        )
+        print(
+            f"gate {t}: misses {rows[-1]['missed']['share']:.4f} of fires, "
+            f"holds back {rows[-1]['silenced']['share']:.4f} of empty frames",
+            flush=True,
+        )
     return dict(rows=rows)
 
 
@@ -198,7 +236,11 @@ def mix(args) -> dict:
     for condition in ("clean", "spoilt"):
         pictures = list(opened(val)) if condition == "clean" else [spoil(rng, i) for i in opened(val)]
         p, q = (answers(m.run(x, pictures)[0], x)[0] for m, x in ((own, v), (other, w)))
-        out[condition] = {"own": judged(p, truth, v), "other": judged(q, truth, w), "mean": judged((p + q) / 2, truth, v)}
+        out[condition] = {
+            "own": judged(p, truth, v),
+            "other": judged(q, truth, w),
+            "mean": judged((p + q) / 2, truth, v),
+        }
         for bias in (-3, -2, -1, 0):
             for slope in (0, 2, 4, 8):
                 out[condition][f"bias {bias} slope {slope}"] = judged(mixed(p, q, bias, slope), truth, v)
@@ -214,16 +256,30 @@ def mixed(p, q, bias, slope):
 def judged(p, truth, variant) -> dict:
     raised = p[:, 1:].sum(1) >= variant["threshold"]
     nll = -np.log(p[np.arange(len(truth)), truth] + 1e-9).mean()
-    return dict(labels=round(float((p.argmax(1) == truth).mean()), 4), alarm_accuracy=round(float((raised == (truth > 0)).mean()), 4),
-                alarm_recall=round(float(raised[truth > 0].mean()), 4), false_alarms=round(float(raised[truth == 0].mean()), 4),
-                nll=round(float(nll), 4), calibration_error=round(evaluate.calibration_error(p, truth), 4))
+    return dict(
+        labels=round(float((p.argmax(1) == truth).mean()), 4),
+        alarm_accuracy=round(float((raised == (truth > 0)).mean()), 4),
+        alarm_recall=round(float(raised[truth > 0].mean()), 4),
+        false_alarms=round(float(raised[truth == 0].mean()), 4),
+        nll=round(float(nll), 4),
+        calibration_error=round(evaluate.calibration_error(p, truth), 4),
+    )
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="train report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                epilog="example: train report trust infer/models/fire infer/models/fire-nano --data ~/data --out trust.json")
+    p = argparse.ArgumentParser(
+        prog="train report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: train report trust infer/models/fire infer/models/fire-nano --data ~/data --out trust.json",
+    )
     p.add_argument("kind", choices=["trust", "gate", "mix"])
-    p.add_argument("models", type=Path, nargs="+", help="folders with manifest.json (gate: the gate and the model; mix: own and other)")
+    p.add_argument(
+        "models",
+        type=Path,
+        nargs="+",
+        help="folders with manifest.json (gate: the gate and the model; mix: own and other)",
+    )
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--cache", type=Path, default=Path("runs/cache"))
     p.add_argument("--out", type=Path, required=True, help="JSON report")

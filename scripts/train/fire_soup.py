@@ -1,4 +1,5 @@
 """The mean of several runs' weights, started from the same ones: often better than each, at no cost at run time."""
+
 import argparse
 import json
 from itertools import combinations
@@ -15,7 +16,11 @@ from train import save
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="train soup", description=__doc__, epilog="example: train soup --data ~/data --out runs/soup.pt runs/a/last.pt runs/b/last.pt")
+    p = argparse.ArgumentParser(
+        prog="train soup",
+        description=__doc__,
+        epilog="example: train soup --data ~/data --out runs/soup.pt runs/a/last.pt runs/b/last.pt",
+    )
     p.add_argument("checkpoints", type=Path, nargs="+")
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--cache", type=Path, default=Path("runs/cache"))

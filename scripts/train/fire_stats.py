@@ -1,4 +1,6 @@
-"""Statistics of a classifier's answers: intervals, calibration, the out-of-distribution score, and steadiness under shifts."""
+"""Statistics of a classifier's answers: intervals, calibration, the out-of-distribution score, and steadiness under
+shifts."""
+
 import numpy as np
 
 import evaluate
@@ -20,7 +22,8 @@ def share(hits) -> dict:
 
 
 def temperature(z, truth) -> float:
-    """The T that minimises the negative log likelihood of softmax(z/T), by a fine scan (Guo et al. 2017, arXiv:1706.04599)."""
+    """The T that minimises the negative log likelihood of softmax(z/T), by a fine scan (Guo et al. 2017,
+    arXiv:1706.04599)."""
     grid = np.exp(np.linspace(np.log(0.25), np.log(4), 300))
     loss = [-np.log(evaluate.softmax(z, t)[np.arange(len(truth)), truth] + 1e-12).mean() for t in grid]
     return round(float(grid[int(np.argmin(loss))]), 4)
@@ -33,11 +36,17 @@ def calibration(z, truth) -> dict:
     for half in (even, ~even):
         crossed[half] = evaluate.softmax(z[half], temperature(z[~half], truth[~half]))
     error = lambda p: round(evaluate.calibration_error(p, truth), 4)
-    return dict(temperature=t, before=error(evaluate.softmax(z)), after=error(evaluate.softmax(z, t)), after_crossed=error(crossed))
+    return dict(
+        temperature=t,
+        before=error(evaluate.softmax(z)),
+        after=error(evaluate.softmax(z, t)),
+        after_crossed=error(crossed),
+    )
 
 
 def threshold(score, real, most=0.02) -> float:
-    """The threshold with the best alarm accuracy among those with at most `most` false alarms, the middle of the best range."""
+    """The threshold with the best alarm accuracy among those with at most `most` false alarms, the middle of the
+    best range."""
     grid = np.arange(0.05, 0.951, 0.001)
     raised = score[None] >= grid[:, None]
     right = (raised == real).mean(1)
@@ -48,10 +57,12 @@ def threshold(score, real, most=0.02) -> float:
     return round(float(grid[longest[len(longest) // 2]]), 3)
 
 
-# --- out of distribution ----------------------------------------------------------------------------------------------------
+# --- out of distribution --------------------------------------------------------------------------------------------
+
 
 def fit_gaussians(features, truth, labels=3, ridge=1e-3) -> dict:
-    """Means of the labels and the Cholesky factor of the tied covariance's inverse (Lee et al. 2018, arXiv:1807.03888)."""
+    """Means of the labels and the Cholesky factor of the tied covariance's inverse (Lee et al. 2018,
+    arXiv:1807.03888)."""
     means = np.stack([features[truth == c].mean(0) for c in range(labels)])
     centred = features - means[truth]
     cov = centred.T @ centred / len(features)
@@ -76,7 +87,11 @@ def packed(gaussians, limit) -> dict:
     """The manifest's form."""
     short = lambda a: [float(f"{v:.6g}") for v in a]
     factor = gaussians["factor"]
-    return dict(means=[short(m) for m in gaussians["means"]], factor=short(factor[np.tril_indices(len(factor))]), threshold=round(float(limit), 2))
+    return dict(
+        means=[short(m) for m in gaussians["means"]],
+        factor=short(factor[np.tril_indices(len(factor))]),
+        threshold=round(float(limit), 2),
+    )
 
 
 def principal(pooled, count) -> np.ndarray:
@@ -87,9 +102,11 @@ def principal(pooled, count) -> np.ndarray:
     return (vectors[:, top] / np.sqrt(values[top] + 1e-9)).T.astype(np.float32)
 
 
-# --- steadiness -------------------------------------------------------------------------------------------------------------
+# --- steadiness -----------------------------------------------------------------------------------------------------
+
 
 def shifted(image, dx, dy):
-    """The picture seen by a camera moved by (dx, dy) pixels, -1..1, without wrapping: one pixel is lost at each border."""
+    """The picture seen by a camera moved by (dx, dy) pixels, -1..1, without wrapping: one pixel is lost at each
+    border."""
     w, h = image.size
     return image.crop((1 + dx, 1 + dy, w - 1 + dx, h - 1 + dy))

@@ -5,6 +5,7 @@ Both train briefly, on a bank of made samples, from ImageNet's weights (the ship
   loso    for each source: train without it, test on its photographs, beside a run that had all sources
   front   architectures x input sizes: alarm accuracy and recall against INT8 latency on this machine
 """
+
 import argparse
 import json
 import time
@@ -22,13 +23,33 @@ import nets
 import photos
 
 SOURCES = ["deepfire", "phylake", "aiformankind", "mwd", "palmaerial"]
-FRONT = [("fire", 224), ("fire", 160), ("fire-nano", 224), ("fire-nano", 160), ("fire-nano", 128), ("fire-gate", 96)]
+FRONT = [("fire", 224), ("fire", 160), ("fire-nano", 224), ("fire-nano", 176), ("fire-nano", 128), ("fire-gate", 96)]
 
 
 def brief_fit(args, arch, size, out, without=None):
     """A short run of `train fit` from ImageNet; the network with averaged weights."""
-    fit = ["--data", str(args.data), "--cache", str(args.cache), "--bank", str(args.bank), "--out", str(out), "--size", str(size),
-           "--steps", str(args.steps), "--lr", "1e-3", "--every", "100000", "--seed", str(args.seed), "--workers", str(args.workers)]
+    fit = [
+        "--data",
+        str(args.data),
+        "--cache",
+        str(args.cache),
+        "--bank",
+        str(args.bank),
+        "--out",
+        str(out),
+        "--size",
+        str(size),
+        "--steps",
+        str(args.steps),
+        "--lr",
+        "1e-3",
+        "--every",
+        "100000",
+        "--seed",
+        str(args.seed),
+        "--workers",
+        str(args.workers),
+    ]
     fire_fit.main([arch, *fit, *(["--without", without] if without else [])])
     net = nets.Classifier(nets.ARCHS[arch]).to(memory_format=torch.channels_last).eval()
     nets.load(net, out / "last.pt", strict=True)
@@ -54,8 +75,11 @@ def loso(args) -> dict:
     for source in SOURCES:
         rows = store.where(only=source)
         stranger = brief_fit(args, "fire-nano", size, args.out.parent / f"loso-{source}", source)
-        report[source] = dict(photographs=len(rows), left_out=judge(fire_fit.predict(stranger, store, size, rows), truth[rows]),
-                              seen=judge(fire_fit.predict(everyone, store, size, rows), truth[rows]))
+        report[source] = dict(
+            photographs=len(rows),
+            left_out=judge(fire_fit.predict(stranger, store, size, rows), truth[rows]),
+            seen=judge(fire_fit.predict(everyone, store, size, rows), truth[rows]),
+        )
         print(source, json.dumps(report[source]), flush=True)
         args.out.write_text(json.dumps(report, indent=1) + "\n")
     return report
@@ -70,7 +94,7 @@ def latency(path, size, runs=60) -> dict:
         session.run(None, {"input": x})
         times.append(1000 * (time.perf_counter() - began))
     times = np.sort(times[5:])
-    return dict(best_tenth_ms=round(float(times[:runs // 10].mean()), 2), median_ms=round(float(np.median(times)), 2))
+    return dict(best_tenth_ms=round(float(times[: runs // 10].mean()), 2), median_ms=round(float(np.median(times)), 2))
 
 
 def front(args) -> dict:
@@ -82,20 +106,35 @@ def front(args) -> dict:
         net = brief_fit(args, arch, size, folder)
         z = fire_fit.predict(net, val, size)
         files = [folder / f"{p}.onnx" for p in ("fp32", "int8")]
-        whole = nets.Deployed(net, torch.zeros(nets.FEATURES, net.fc.in_features)).to(memory_format=torch.contiguous_format)
+        whole = nets.Deployed(net, torch.zeros(nets.FEATURES, net.fc.in_features)).to(
+            memory_format=torch.contiguous_format
+        )
         fire_export.write(whole, files[0], size, ["logits", "features", "cam"])
         tensors.setdefault(size, [fire_fit.bank.Banked(args.bank, size, 991)[i][0] for i in range(40)])
         fire_export.write_ptq(files[0], files[1], tensors[size], "minmax")
-        report.append(dict(architecture=arch, size=size, parameters=nets.parameters(net), int8_bytes=files[1].stat().st_size,
-                           fp32=latency(files[0], size), int8=latency(files[1], size)) | fire_fit.summary(z, truth))
+        report.append(
+            dict(
+                architecture=arch,
+                size=size,
+                parameters=nets.parameters(net),
+                int8_bytes=files[1].stat().st_size,
+                fp32=latency(files[0], size),
+                int8=latency(files[1], size),
+            )
+            | fire_fit.summary(z, truth)
+        )
         print(json.dumps(report[-1]), flush=True)
         args.out.write_text(json.dumps(report, indent=1) + "\n")
     return report
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="train study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                epilog="example: train loso --data ~/data --bank runs/bank --out runs/loso.json")
+    p = argparse.ArgumentParser(
+        prog="train study",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: train loso --data ~/data --bank runs/bank --out runs/loso.json",
+    )
     p.add_argument("kind", choices=["loso", "front"])
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--cache", type=Path, default=Path("runs/cache"))

@@ -1,11 +1,15 @@
-"""The fire family's networks: EfficientNet-Lite0 and cuts of it, with batch norms folded into the convolutions before fine-tuning.
+"""The fire family's networks: EfficientNet-Lite0 and cuts of it, with batch norms folded into the convolutions
+before fine-tuning.
 
-Folding first costs nothing on a small data set (the ImageNet statistics stay), trains half as fast again on a CPU, and makes the
+Folding first costs nothing on a small data set (the ImageNet statistics stay), trains half as fast again on a CPU,
+and makes the
 trained weights the ones that ship: an FP32 ONNX file is a checkpoint, and `--init` takes it.
 
-A network gives logits [B,3], features [B,K] (a fixed linear projection of the pooled vector, for the out-of-distribution score)
+A network gives logits [B,3], features [B,K] (a fixed linear projection of the pooled vector, for the
+out-of-distribution score)
 and cam [B,3,h,w] (the classifier applied at every place of the last feature map; its mean plus the bias is the logits).
 """
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +22,9 @@ import model as lite0
 
 @dataclass(frozen=True)
 class Arch:
-    """blocks: how many of Lite0's 16 blocks are kept; head: channels of the last 1x1 convolution; size: input side in pixels."""
+    """blocks: how many of Lite0's 16 blocks are kept; head: channels of the last 1x1 convolution; size: input side
+    in pixels."""
+
     blocks: int
     head: int
     size: int
@@ -26,7 +32,7 @@ class Arch:
 
 ARCHS = {
     "fire": Arch(16, 1280, 224),
-    "fire-nano": Arch(13, 512, 160),
+    "fire-nano": Arch(12, 512, 176),
     "fire-gate": Arch(6, 96, 96),
 }
 FEATURES = 32
@@ -39,7 +45,7 @@ class Classifier(nn.Module):
     def __init__(self, arch: Arch, dropout=0.2):
         super().__init__()
         whole = lite0.pretrained(1)
-        self.stem, self.blocks = whole.stem, whole.blocks[:arch.blocks]
+        self.stem, self.blocks = whole.stem, whole.blocks[: arch.blocks]
         width = self.blocks[-1].project[0].out_channels
         self.head = whole.head if arch.head == 1280 and width == 320 else lite0.conv_bn(width, arch.head)
         self.dropout = nn.Dropout(dropout)
@@ -73,7 +79,8 @@ class Deployed(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """Lite0 up to stride 16 and a light top-down path; input [B,3,224,224], output logits [B,2,56,56] (flame, smoke)."""
+    """Lite0 up to stride 16 and a light top-down path; input [B,3,224,224], output logits [B,2,56,56] (flame,
+    smoke)."""
 
     def __init__(self, blocks=11, width=48):
         super().__init__()
@@ -81,7 +88,9 @@ class Segmenter(nn.Module):
         self.stem, self.blocks = whole.stem, whole.blocks[:blocks]
         self.deep = lite0.conv_bn(whole.blocks[blocks - 1].project[0].out_channels, width)
         self.middle, self.fine = lite0.conv_bn(40, width), lite0.conv_bn(24, width)
-        self.smooth = nn.ModuleList(nn.Sequential(lite0.conv_bn(width, width, 3, groups=width), lite0.conv_bn(width, width)) for _ in range(3))
+        self.smooth = nn.ModuleList(
+            nn.Sequential(lite0.conv_bn(width, width, 3, groups=width), lite0.conv_bn(width, width)) for _ in range(3)
+        )
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
         self.last = nn.Conv2d(width, 2, 1)
         lite0.fold_batchnorm(self.eval())
@@ -98,10 +107,13 @@ class Segmenter(nn.Module):
 
 
 def load(net: nn.Module, path: Path, strict=False) -> list:
-    """Copy weights of a checkpoint (.pt) or a shipped FP32 model (.onnx) whose names and shapes fit; returns the names left alone."""
+    """Copy weights of a checkpoint (.pt) or a shipped FP32 model (.onnx) whose names and shapes fit; returns the
+    names left alone."""
     if Path(path).suffix == ".onnx":
         # tensor data are copied: protobuf's buffers are read-only
-        state = {t.name: torch.from_numpy(onnx.numpy_helper.to_array(t).copy()) for t in onnx.load(path).graph.initializer}
+        state = {
+            t.name: torch.from_numpy(onnx.numpy_helper.to_array(t).copy()) for t in onnx.load(path).graph.initializer
+        }
     else:
         state = torch.load(path, weights_only=True, map_location="cpu")["average"]
     own = net.state_dict()

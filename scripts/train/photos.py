@@ -1,8 +1,11 @@
 """Decoded photographs in one file: every epoch after the first reads memory instead of JPEGs.
 
-A store is a pair of files: NAME.npy, uint8 [N,SIDE,SIDE,3], each photograph squashed to a square as preprocess.py does, and
-NAME.json, one record {path, label, source} for each row. Squashing early is harmless: the network sees squashed frames anyway.
+A store is a pair of files: NAME.npy, uint8 [N,SIDE,SIDE,3], each photograph squashed to a square as preprocess.py
+does, and
+NAME.json, one record {path, label, source} for each row. Squashing early is harmless: the network sees squashed
+frames anyway.
 """
+
 import csv
 import json
 from pathlib import Path
@@ -73,24 +76,37 @@ def open_store(name: Path, files) -> Store:
 
 def fire(root: Path, cache: Path, split: str) -> Store:
     """The photographs of fire/<split>/<label>."""
+
     def files():
         known = sources(root)
-        return [(p, label, known.get(str(p.relative_to(root)), "unknown"))
-                for label in ("nofire", "smoke", "fire") for p in images(root / "fire" / split / label)]
+        return [
+            (p, label, known.get(str(p.relative_to(root)), "unknown"))
+            for label in ("nofire", "smoke", "fire")
+            for p in images(root / "fire" / split / label)
+        ]
+
     return open_store(cache / f"fire-{split}", files)
 
 
 def rendered(folder: Path, cache: Path) -> Store:
     """Renderings of scripts/synthflight: DIR/*/fire/<label>."""
+
     def files():
-        return [(p, label, "synthflight") for label in ("nofire", "smoke", "fire")
-                for d in sorted(folder.glob(f"*/fire/{label}")) for p in images(d)]
+        return [
+            (p, label, "synthflight")
+            for label in ("nofire", "smoke", "fire")
+            for d in sorted(folder.glob(f"*/fire/{label}"))
+            for p in images(d)
+        ]
+
     return open_store(cache / "fire-synthflight", files)
 
 
 def people(root: Path, cache: Path, count=1500) -> Store:
     """Every n-th gesture training crop, about count of them: skin, clothes and rooms, none of them on fire."""
+
     def files():
         every = [p for d in sorted((root / "gesture/train").glob("*")) for p in images(d)]
-        return [(p, "nofire", "people") for p in every[::max(1, len(every) // count)]]
+        return [(p, "nofire", "people") for p in every[:: max(1, len(every) // count)]]
+
     return open_store(cache / "people", files)

@@ -1,10 +1,14 @@
 """Quantisation-aware training for TensorRT's INT8: symmetric int8 activations (zero point 0), int8 weights per channel.
 
-`prepare` puts fake quantisation before every convolution and on the skip input of residual sums, which is where TensorRT wants it
-(its guide's rules for explicit quantisation); biases and sums stay float. Activation steps minimise the squared rounding error on
-a few batches and stay fixed while the weights adapt. `insert` writes the same rounding as Q/DQ nodes into an FP32 ONNX file, so
+`prepare` puts fake quantisation before every convolution and on the skip input of residual sums, which is where
+TensorRT wants it
+(its guide's rules for explicit quantisation); biases and sums stay float. Activation steps minimise the squared
+rounding error on
+a few batches and stay fixed while the weights adapt. `insert` writes the same rounding as Q/DQ nodes into an FP32
+ONNX file, so
 any folded network of this folder serves: names of weights tie the two together.
 """
+
 import numpy as np
 import onnx
 import torch
@@ -20,8 +24,16 @@ class QuantConv(nn.Conv2d):
     """A convolution that rounds its input by `step` and its weights by channel maxima before it computes."""
 
     def __init__(self, conv: nn.Conv2d):
-        super().__init__(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation,
-                         conv.groups, conv.bias is not None)
+        super().__init__(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,
+            conv.stride,
+            conv.padding,
+            conv.dilation,
+            conv.groups,
+            conv.bias is not None,
+        )
         self.weight, self.bias = conv.weight, conv.bias
         self.register_buffer("step", torch.tensor(0.0))
         self.seen = []
@@ -31,13 +43,15 @@ class QuantConv(nn.Conv2d):
             self.watch(x)
             return super().forward(x)
         scale = weight_scale(self.weight.detach())
-        w = torch.fake_quantize_per_channel_affine(self.weight, scale, torch.zeros_like(scale, dtype=torch.int32), 0, -LEVELS, LEVELS)
+        w = torch.fake_quantize_per_channel_affine(
+            self.weight, scale, torch.zeros_like(scale, dtype=torch.int32), 0, -LEVELS, LEVELS
+        )
         return self._conv_forward(rounded(x, self.step), w, self.bias)
 
     def watch(self, x, most=20000):
         """Keep a sample of the input's values for `settle`."""
         flat = x.detach().flatten()
-        self.seen.append(flat[::max(1, len(flat) // most)].clone())
+        self.seen.append(flat[:: max(1, len(flat) // most)].clone())
         self.peak = max(getattr(self, "peak", 0), flat.abs().max().item())
 
     def settle(self):
@@ -89,7 +103,8 @@ def steps(net) -> dict:
     return {f"{name}.weight": float(m.step) for name, m in net.named_modules() if isinstance(m, QuantConv)}
 
 
-# --- ONNX -------------------------------------------------------------------------------------------------------------------
+# --- ONNX -----------------------------------------------------------------------------------------------------------
+
 
 class Writer:
     """Rewrites one graph."""
@@ -105,7 +120,10 @@ class Writer:
     def activation(self, tensor, step):
         """The rounded version of tensor: one Q, and a DQ of its own for each reader."""
         if tensor not in self.scales:
-            scale, zero = self.constant(f"{tensor}_scale", np.float32(step)), self.constant(f"{tensor}_zero", np.int8(0))
+            scale, zero = (
+                self.constant(f"{tensor}_scale", np.float32(step)),
+                self.constant(f"{tensor}_zero", np.int8(0)),
+            )
             self.nodes.append(helper.make_node("QuantizeLinear", [tensor, scale, zero], [f"{tensor}_q"], f"{tensor}_Q"))
             self.scales[tensor] = (scale, zero, [])
         scale, zero, readers = self.scales[tensor]
@@ -119,7 +137,11 @@ class Writer:
         w = numpy_helper.to_array(self.tensors[name])
         scale = weight_scale(torch.from_numpy(w.copy())).numpy()
         q = np.clip(np.rint(w / scale[:, None, None, None]), -LEVELS, LEVELS).astype(np.int8)
-        inputs = [self.constant(f"{name}_int8", q), self.constant(f"{name}_scale", scale), self.constant(f"{name}_zero", np.zeros(len(scale), np.int8))]
+        inputs = [
+            self.constant(f"{name}_int8", q),
+            self.constant(f"{name}_scale", scale),
+            self.constant(f"{name}_zero", np.zeros(len(scale), np.int8)),
+        ]
         self.nodes.append(helper.make_node("DequantizeLinear", inputs, [f"{name}_dq"], f"{name}_DQ", axis=0))
         self.graph.initializer.remove(self.tensors[name])
         return f"{name}_dq"
@@ -129,7 +151,9 @@ class Writer:
             if node.op_type == "Conv" and node.input[1] in chosen:
                 node.input[0] = self.activation(node.input[0], chosen[node.input[1]])
                 node.input[1] = self.weight(node.input[1])
-            elif node.op_type == "Add" and node.input[0] in self.scales:  # x + branch(x): x feeds the branch's first convolution
+            elif (
+                node.op_type == "Add" and node.input[0] in self.scales
+            ):  # x + branch(x): x feeds the branch's first convolution
                 node.input[0] = self.activation(node.input[0], None)
             self.nodes.append(node)
         del self.graph.node[:]

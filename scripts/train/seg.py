@@ -1,7 +1,9 @@
 """Fit, test and export `fire-seg`: masks of flame and smoke, 56x56 over a frame of 224x224.
 
-Trained on the mask pairs (a fifth, chosen by a hash of the name, is held out for the test) and on composites, whose masks are exact.
+Trained on the mask pairs (a fifth, chosen by a hash of the name, is held out for the test) and on composites, whose
+masks are exact.
 """
+
 import argparse
 import json
 import signal
@@ -33,7 +35,7 @@ class Samples(Dataset):
         self.scenes, self.seed = scenes, seed
 
     def __len__(self):
-        return 2 ** 40
+        return 2**40
 
     def draw(self, rng):
         kind = rng.choice(["pair", "fire", "smoke", "nofire"], p=[0.45, 0.2, 0.2, 0.15])
@@ -61,13 +63,18 @@ def loss_of(z, masks):
 
 def pairs(root: Path, test: bool):
     """(image, mask) files of the held-out fifth or of the rest."""
-    return [(root / "fire_masks/img" / f"{m.stem}.jpg", m) for m in photos.images(root / "fire_masks/mask") if fire_data.held_out(m.stem) == test]
+    return [
+        (root / "fire_masks/img" / f"{m.stem}.jpg", m)
+        for m in photos.images(root / "fire_masks/mask")
+        if fire_data.held_out(m.stem) == test
+    ]
 
 
 def overlaps(run, files, threshold=0.5):
     """IoU of flame and smoke on mask pairs at the masks' own resolution.
 
-    run maps float32 [1,3,224,224] to logits [1,2,56,56], which are enlarged bilinearly. Returns rows (flame, smoke): intersection
+    run maps float32 [1,3,224,224] to logits [1,2,56,56], which are enlarged bilinearly. Returns rows (flame, smoke):
+    intersection
     and union in pixels, [N,2,2]."""
     cut, out = float(np.log(threshold / (1 - threshold))), []
     for image, mask in files:
@@ -84,16 +91,20 @@ def overlaps(run, files, threshold=0.5):
 
 
 def report(rows) -> dict:
-    """Mean over the pictures that hold the class, and over all pixels; a class with few pictures says so by `pictures`."""
+    """Mean over the pictures that hold the class, and over all pixels; a class with few pictures says so by
+    `pictures`."""
     out = dict(pictures=len(rows))
     for i, name in enumerate(("flame", "smoke")):
         some = rows[:, i, 1] > 0
         each = rows[some, i, 0] / rows[some, i, 1]
         rng = np.random.default_rng(0)
         means = [rng.choice(each, len(each)).mean() for _ in range(2000)] if len(each) else [0]
-        out[name] = dict(pictures=int(some.sum()), mean_iou=round(float(each.mean()), 4) if len(each) else None,
-                         interval=[round(float(q), 4) for q in np.quantile(means, [0.025, 0.975])],
-                         pooled_iou=round(float(rows[:, i, 0].sum() / max(1, rows[:, i, 1].sum())), 4))
+        out[name] = dict(
+            pictures=int(some.sum()),
+            mean_iou=round(float(each.mean()), 4) if len(each) else None,
+            interval=[round(float(q), 4) for q in np.quantile(means, [0.025, 0.975])],
+            pooled_iou=round(float(rows[:, i, 0].sum() / max(1, rows[:, i, 1].sum())), 4),
+        )
     return out
 
 
@@ -115,12 +126,29 @@ def fit(args):
     average, step = Average(net), 0
     if last.exists():
         state = torch.load(last, weights_only=True)
-        net.load_state_dict(state["model"]), optimiser.load_state_dict(state["optimiser"]), schedule.load_state_dict(state["schedule"])
+        (
+            net.load_state_dict(state["model"]),
+            optimiser.load_state_dict(state["optimiser"]),
+            schedule.load_state_dict(state["schedule"]),
+        )
         average.state, step = state["average"], state["step"]
     scenes = fire_data.Scenes(args.data, args.cache)
-    loader = DataLoader(Samples(scenes, args.seed), args.batch, sampler=range(step * args.batch, args.steps * args.batch),
-                        num_workers=args.workers, worker_init_fn=quiet, prefetch_factor=4 if args.workers else None)
-    keep = lambda: save(last, model=net.state_dict(), average=average.state, optimiser=optimiser.state_dict(), schedule=schedule.state_dict(), step=step)
+    loader = DataLoader(
+        Samples(scenes, args.seed),
+        args.batch,
+        sampler=range(step * args.batch, args.steps * args.batch),
+        num_workers=args.workers,
+        worker_init_fn=quiet,
+        prefetch_factor=4 if args.workers else None,
+    )
+    keep = lambda: save(
+        last,
+        model=net.state_dict(),
+        average=average.state,
+        optimiser=optimiser.state_dict(),
+        schedule=schedule.state_dict(),
+        step=step,
+    )
     began, losses, first = time.time(), [], step
     try:
         for x, masks in loader:
@@ -133,7 +161,11 @@ def fit(args):
             step += 1
             losses.append(loss.item())
             if step % 20 == 0:
-                print(f"step {step}/{args.steps} loss {np.mean(losses[-50:]):.3f} {(step - first) * args.batch / (time.time() - began):.1f} images/s", flush=True)
+                print(
+                    f"step {step}/{args.steps} loss {np.mean(losses[-50:]):.3f} "
+                    f"{(step - first) * args.batch / (time.time() - began):.1f} images/s",
+                    flush=True,
+                )
             if step % 100 == 0:
                 keep()
     except KeyboardInterrupt:
@@ -149,13 +181,14 @@ def fit(args):
 def export_segmenter(args):
     """For fire_export: FP32 and INT8 files, tested on the held-out pairs."""
     import fire_export as X
+
     net = nets.Segmenter()
     nets.load(net, args.checkpoint, strict=True)
     fp32, int8 = args.out / "fire-seg-fp32.onnx", args.out / "fire-seg-int8.onnx"
     X.write(net, fp32, SIZE, ["masks"])
     samples = Samples(fire_data.Scenes(args.data, args.cache), seed=991)
     tensors = [samples[i][0] for i in range(args.images + args.held)]
-    notes, variants = X.best_ptq(fp32, int8, tensors[:args.images], tensors[args.images:]), []
+    notes, variants = X.best_ptq(fp32, int8, tensors[: args.images], tensors[args.images :]), []
     for path, keys in ((fp32, ("fp32",)), (int8, ("int8", "ptq", "cpu"))):
         session = evaluate.session(path)
         result = report(overlaps(lambda x: session.run(None, {"input": x})[0], pairs(args.data, True)))
@@ -168,8 +201,12 @@ def export_segmenter(args):
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="train seg", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                epilog="example: train seg --data ~/data --out runs/seg --init infer/models/fire/fire-fp32.onnx")
+    p = argparse.ArgumentParser(
+        prog="train seg",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: train seg --data ~/data --out runs/seg --init infer/models/fire/fire-fp32.onnx",
+    )
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--cache", type=Path, default=Path("runs/cache"))
     p.add_argument("--out", type=Path, required=True, help="folder for checkpoints and test.json")
