@@ -32,7 +32,13 @@ type Options struct {
 	// Username and Password, when set, are asked of every client.
 	Username, Password string
 
+	// Accounts, when set, are the only ones that may connect, each confined to what it is
+	// for. They take the place of Username and Password.
+	Accounts []Account
+
 	TLS *tls.Config // when set, connections without TLS are refused
+
+	Cluster *Cluster // when set, the broker is one of several
 
 	Log *slog.Logger // slog.Default; notices of the server are logged as debug
 }
@@ -91,12 +97,29 @@ func serverOptions(o Options) *server.Options {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	return &server.Options{
+	opts := &server.Options{
 		ServerName: "emberwing", DontListen: true, NoSigs: true, NoSystemAccount: true,
 		JetStream: true, StoreDir: o.StoreDir, SyncAlways: o.SyncAlways, DisableJetStreamBanner: true,
-		MQTT: server.MQTTOpts{Host: o.Host, Port: port, Username: o.Username, Password: o.Password, TLSConfig: o.TLS},
+		MaxConn: maxConnections,
+		MQTT: server.MQTTOpts{Host: o.Host, Port: port, Username: o.Username, Password: o.Password, TLSConfig: o.TLS,
+			MaxAckPending: maxUnacknowledged},
 	}
+	for _, a := range o.Accounts {
+		opts.Users = append(opts.Users, a.user())
+	}
+	if len(o.Accounts) > 0 {
+		opts.MQTT.Username, opts.MQTT.Password = "", "" // the server takes either these or accounts
+	}
+	if o.Cluster != nil {
+		o.Cluster.apply(opts)
+	}
+	return opts
 }
+
+const (
+	maxConnections    = 64 << 10
+	maxUnacknowledged = 4096 // messages on their way to one subscriber
+)
 
 // portFree turns a port in use into an error here: the server would only log it.
 func portFree(o Options) error {

@@ -8,10 +8,12 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"math/big"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -153,4 +155,22 @@ func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	roots := x509.NewCertPool()
 	roots.AddCert(parsed)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
+}
+
+func TestReadAccounts(t *testing.T) {
+	got, err := broker.ReadAccounts(strings.NewReader("\n# people\nwatch:a:b\n\nf/d:x\nstation-2:y\n"))
+	want := []broker.Account{
+		{Name: "watch", Password: "a:b", Role: broker.RoleReader},
+		{Name: "f/d", Password: "x", Role: broker.RoleDrone, Fleet: "f", Drone: "d"},
+		{Name: "station-2", Password: "y", Role: broker.RoleStation},
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for _, bad := range []string{"", "# nobody\n", "secret", "a:x\na:y", "f/:x", "/d:x", "f/d/e:x", "f/+:x", "f/*:x", ":x", "name:"} {
+		_, err := broker.ReadAccounts(strings.NewReader(bad))
+		if !errors.Is(err, broker.ErrAccounts) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: got %v, want ErrAccounts without the line", bad, err)
+		}
+	}
 }

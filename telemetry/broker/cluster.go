@@ -1,0 +1,35 @@
+package broker
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Cluster makes several brokers one: a client may connect to any, and a session or a
+// message that one of three has lost is kept by the other two.
+type Cluster struct {
+	Name   string   // of this broker, different from the others'
+	Listen string   // host:port for the other brokers
+	Routes []string // host:port of all of them, itself included
+}
+
+// apply adds the cluster to the options of the server.
+func (c *Cluster) apply(o *server.Options) {
+	o.ServerName = c.Name
+	o.Cluster.Name = "emberwing"
+	o.Cluster.Host, o.Cluster.Port = splitAddress(c.Listen)
+	for _, r := range c.Routes {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: r})
+	}
+	o.MQTT.StreamReplicas = len(c.Routes)
+	o.NoSystemAccount = false // the members of a cluster talk through it
+}
+
+// splitAddress is for addresses that Validate has seen.
+func splitAddress(address string) (host string, port int) {
+	u := url.URL{Host: address}
+	_, _ = fmt.Sscan(u.Port(), &port)
+	return u.Hostname(), port
+}
