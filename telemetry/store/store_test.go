@@ -12,13 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"emberwing/telemetry/store"
 	"emberwing/telemetry/wire"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var t0 = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 

@@ -14,7 +14,7 @@ import (
 )
 
 // calls are what a program can change files with, and what tells where.
-const calls = "openat,creat,lseek,write,writev,pwrite64,ftruncate,fallocate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat"
+const calls = "open,openat,creat,lseek,write,writev,pwrite64,ftruncate,fallocate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat"
 
 // Record runs a program that changes files below dir and prints lines, until it ends, and
 // returns what it did. Paths must be absolute. Without strace the test is skipped, and fails
@@ -104,7 +104,7 @@ func (p *parser) call(name, args string, result int64) error {
 		return err
 	}
 	switch name {
-	case "openat", "creat":
+	case "open", "openat", "creat":
 		return p.open(texts, args, result)
 	case "rename", "renameat", "renameat2":
 		if len(texts) != 2 {
