@@ -118,9 +118,30 @@ func (j *job) sort(t synth.Truth, seed, seq uint64, i, quality int) error {
 		}
 	}
 	if t.Gesture != "" && (t.Gesture != "none" || i%6 == 0) {
-		return j.save(filepath.Join("gesture", t.Gesture), name, quality)
+		if err := j.save(filepath.Join("gesture", t.Gesture), name, quality); err != nil {
+			return err
+		}
+		return j.box(t, name)
 	}
 	return nil
+}
+
+// box appends a line "label/name,xmin,ymin,xmax,ymax" to gesture/boxes.csv,
+// in shares of the picture's sides; a picture without a hand has none.
+func (j *job) box(t synth.Truth, name string) error {
+	if t.HandBox == [4]float64{} {
+		return nil
+	}
+	file, err := os.OpenFile(filepath.Join(j.out, "gesture", "boxes.csv"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	b := t.HandBox
+	if _, err := fmt.Fprintf(file, "%s/%s,%.4f,%.4f,%.4f,%.4f\n", t.Gesture, name, b[0], b[1], b[2], b[3]); err != nil {
+		return fmt.Errorf("append to %s: %w", file.Name(), err)
+	}
+	return file.Close()
 }
 
 func (j *job) save(folder, name string, quality int) error {

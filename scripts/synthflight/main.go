@@ -14,6 +14,7 @@ const usage = `synthflight writes labelled JPEGs sampled over synthetic flights:
 
     DIR/fire/{nofire,smoke,fire}/        by what the whole frame shows
     DIR/gesture/{palm,fist,peace,point,thumb_up,none}/
+    DIR/gesture/boxes.csv                where the hand is, as shares of the sides
 
 Frames that are ambiguous (a wisp of smoke, a hand half in view) are skipped.
 Every flight has its own seed, counted up from --seed, and the gestures take

@@ -37,6 +37,28 @@ func TestWritesLabelledPictures(t *testing.T) {
 	}
 }
 
+// TestBoxesOfHands checks that every picture with a hand, and no other, has a
+// box.
+func TestBoxesOfHands(t *testing.T) {
+	dir := t.TempDir()
+	var out, errs bytes.Buffer
+	if code := run([]string{"--out", dir, "--frames", "24", "--per-flight", "12", "--size", "96x64"}, &out, &errs); code != 0 {
+		t.Fatalf("got exit code %d: %s", code, &errs)
+	}
+	boxes, err := os.ReadFile(filepath.Join(dir, "gesture", "boxes.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "gesture", "*", "*.jpg"))
+	for _, file := range files {
+		label := filepath.Base(filepath.Dir(file))
+		line := label + "/" + filepath.Base(file) + ","
+		if got, want := strings.Count(string(boxes), line), label != "none"; (got == 1) != want {
+			t.Errorf("%s: got %d boxes, want one: %t", line, got, want)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, c := range []struct {
 		args string

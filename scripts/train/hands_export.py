@@ -1,0 +1,344 @@
+"""Export the hand localiser or the gesture classifier: ONNX files, temperatures, thresholds, statistics, and the
+manifest.
+
+Written models: opset 13, IR 8, batch 1. gesture: logits [1,11], features [1,32], cam [1,11,5,5]. hand: boxes
+[1,1008,5], each row cx, cy, w, h as shares of the picture and a logit. Variants: fp32; int8 for a CPU (uint8
+activations with a zero point, which absorbs ReLU6, int8 weights per channel, calibrated); int8 for TensorRT
+(symmetric, after quantisation-aware training, --qat).
+"""
+
+import argparse
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import nn
+
+import evaluate
+import export
+import fire_stats
+import gesture
+import hand
+import hands
+import model as lite0
+import preprocess
+import prune
+import qat
+
+FEATURES = 32
+TEXT = {
+    "gesture": "Hand signals in a hand crop of 160x160: EfficientNet-Lite0. The localiser `hand` finds the hand. "
+    "Trained largely on HaGRID (attribution, share-alike). See MODEL_CARD.md.",
+    "hand": "Where hands are in a frame of 288x224, squashed: one stage, nine pruned blocks of EfficientNet-Lite0. "
+    "Trained on composed scenes with hands largely of HaGRID (attribution, share-alike). See MODEL_CARD.md.",
+}
+METHODS = {
+    "minmax": (CalibrationMethod.MinMax, {}),
+    "percentile 99.999": (CalibrationMethod.Percentile, dict(CalibPercentile=99.999)),
+}
+
+
+class Gesture(nn.Module):
+    """The classifier as it ships: three outputs."""
+
+    def __init__(self, net: lite0.Lite0, projection):
+        super().__init__()
+        self.stem, self.blocks, self.head, self.fc, self.pool = (
+            net.stem,
+            net.blocks,
+            net.head,
+            net.fc,
+            nn.AdaptiveAvgPool2d(1),
+        )
+        self.project = nn.Linear(*reversed(projection.shape), bias=False)
+        self.project.weight.data = torch.from_numpy(projection)
+        self.cam = nn.Conv2d(net.fc.in_features, net.fc.out_features, 1, bias=False)
+        self.cam.weight.data = net.fc.weight.data[:, :, None, None].clone()
+
+    def forward(self, x):
+        maps = self.head(self.blocks(self.stem(x)))
+        pooled = self.pool(maps).flatten(1)
+        return self.fc(pooled), self.project(pooled), self.cam(maps)
+
+
+class Decode(nn.Module):
+    """hand.boxes with constants, so that the graph needs no arithmetic on shapes."""
+
+    def __init__(self, h=hand.HEIGHT // hand.STRIDE, w=hand.WIDTH // hand.STRIDE):
+        super().__init__()
+        y, x = torch.meshgrid(torch.arange(h) + 0.5, torch.arange(w) + 0.5, indexing="ij")
+        self.register_buffer("grid", torch.stack([x, y])[None])
+        self.register_buffer("scale", torch.tensor([1 / w, 1 / h]).view(1, 2, 1, 1))
+
+    def forward(self, maps):
+        centre = (maps[:, 1:3] + self.grid) * self.scale
+        sides = torch.exp(maps[:, 3:5].clamp(-4.0, 4.0)) * self.scale
+        return torch.cat([centre, sides, maps[:, :1]], 1).flatten(2).transpose(1, 2)
+
+
+class Hand(nn.Module):
+    """The localiser as it ships."""
+
+    def __init__(self, net: hand.Localiser):
+        super().__init__()
+        self.net, self.decode = net, Decode()
+
+    def forward(self, x):
+        return self.decode(self.net(x))
+
+
+def projection(net, tensors, truth) -> np.ndarray:
+    """float32 [32,1280]: the directions that part the labels best (linear discriminants), then the main ones of what
+    is left."""
+    with torch.no_grad():
+        pooled = np.concatenate(
+            [net.pool(net.head(net.blocks(net.stem(torch.from_numpy(x)[None])))).flatten(1).numpy() for x in tensors]
+        )
+    return fire_stats.principal(pooled, FEATURES)
+
+
+def write(net, path: Path, shape, outputs):
+    torch.onnx.export(
+        net.eval(),
+        torch.zeros(1, 3, *shape),
+        str(path),
+        input_names=["input"],
+        output_names=outputs,
+        opset_version=export.OPSET,
+        dynamo=False,
+        do_constant_folding=True,
+    )
+    export.pin(path)
+
+
+def outside(proto) -> list:
+    """Nodes that stay float: the last convolutions and everything behind them."""
+    late, names = set(), []
+    for node in proto.graph.node:
+        tail = any(part in node.name for part in ("/cam/", "/out/", "/decode/", "/fc/", "/project/")) or any(
+            i in late for i in node.input
+        )
+        if tail:
+            late.update(node.output)
+            names.append(node.name)
+    return names
+
+
+def write_ptq(fp32: Path, path: Path, tensors, method):
+    """INT8 for CPUs."""
+    kind, options = METHODS[method]
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(path),
+            export.Calibration(tensors),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            op_types_to_quantize=["Conv", "Add", "Clip", "Resize", "MaxPool"],
+            nodes_to_exclude=outside(onnx.load(prepared)),
+            weight_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt8,
+            calibrate_method=kind,
+            extra_options=dict(ActivationSymmetric=False, WeightSymmetric=True, **options),
+        )
+    export.pin(path)
+
+
+def outputs(path, tensors) -> list:
+    """All graph outputs for float32 [3,H,W] tensors, each stacked."""
+    s = evaluate.session(path)
+    return [np.concatenate(o) for o in zip(*(s.run(None, {"input": x[None]}) for x in tensors))]
+
+
+def best_ptq(fp32, path, calibration, held, keep=lambda first: first):
+    """Of the range methods keep the file whose first output (what `keep` takes of it) is nearest to FP32's on held."""
+    want, scores = keep(outputs(fp32, held)[0]), {}
+    for i, method in enumerate(METHODS):
+        candidate = path.with_suffix(f".{i}.tmp")
+        write_ptq(fp32, candidate, calibration, method)
+        scores[method] = (float(np.abs(keep(outputs(candidate, held)[0]) - want).mean()), candidate)
+        print(f"int8 {method}: mean distance of outputs {scores[method][0]:.4f}", flush=True)
+    best = min(scores, key=lambda m: scores[m][0])
+    scores[best][1].replace(path)
+    for _, other in scores.values():
+        other.unlink(missing_ok=True)
+
+
+def write_qat(net, path, shape, names, checkpoint: Path):
+    """The weights and steps of a QAT run as Q/DQ nodes."""
+    saved = torch.load(checkpoint, weights_only=True)
+    own = net.state_dict()
+    net.load_state_dict(
+        {k: saved["average"][k.removeprefix("net.")] for k in own if k.removeprefix("net.") in saved["average"]},
+        strict=False,
+    )
+    if isinstance(net, Gesture):
+        net.cam.weight.data = net.fc.weight.data[:, :, None, None].clone()
+    write(net, path, shape, names)
+    prefix = "net." if isinstance(net, Hand) else ""
+    proto = qat.insert(onnx.load(path), {prefix + k: v for k, v in saved["steps"].items()})
+    onnx.save(proto, path)
+    export.pin(path)
+
+
+def record(path: Path, keys, values) -> dict:
+    blob = path.read_bytes()
+    return keys | dict(file=path.name, sha256=hashlib.sha256(blob).hexdigest(), bytes=len(blob)) | values
+
+
+def files(out: Path, name, with_qat) -> list:
+    """(path, manifest keys) of the variants."""
+    made = [
+        (out / f"{name}-fp32.onnx", dict(precision="fp32")),
+        (out / f"{name}-int8.onnx", dict(precision="int8", method="ptq", target="cpu")),
+    ]
+    return made + (
+        [(out / f"{name}-int8-qat.onnx", dict(precision="int8", method="qat", target="tensorrt"))] if with_qat else []
+    )
+
+
+def export_gesture(args):
+    net = lite0.fold_batchnorm(prune.load(args.checkpoint).eval())
+    studio = hands.Studio(hands.Pool(args.data), args.synth)
+    crops = gesture.Crops(studio, seed=991)
+    samples = [crops[i] for i in range(args.images + args.held + 1200)]
+    tensors, truth = [x for x, _ in samples], np.array([y for _, y in samples])
+    known = slice(args.images + args.held, None)
+    whole = Gesture(net, projection(net, tensors[known], truth[known]))
+    paths, names = files(args.out, "gesture", args.qat), ["logits", "features", "cam"]
+    write(whole, paths[0][0], (160, 160), names)
+    best_ptq(paths[0][0], paths[1][0], tensors[: args.images], tensors[args.images : args.images + args.held])
+    if args.qat:
+        write_qat(whole, paths[2][0], (160, 160), names, args.qat)
+    pairs = gesture.validation(args.data)
+    seen, right = (
+        [preprocess.normalise(preprocess.pixels(p, 160, 160)) for p, _ in pairs],
+        np.array([y for _, y in pairs]),
+    )
+    variants = [
+        record(path, keys, fitted(path, seen, right, tensors[known], truth[known], args.threshold))
+        for path, keys in paths
+    ]
+    return dict(
+        output=dict(name="logits", shape=[1, 11], kind="logits"),
+        features=dict(name="features", shape=[1, FEATURES]),
+        cam=dict(name="cam", shape=[1, 11, 5, 5]),
+        variants=variants,
+        decision=dict(
+            release=round(0.6 * args.threshold, 3), window=10, agree=7, dwell_seconds=1, ignore=["other", "none"]
+        ),
+        localiser=dict(model="hand", pad=args.pad, whole_side=args.whole_side),
+    )
+
+
+def fitted(path, seen, right, known, labels, threshold) -> dict:
+    """Temperature on validation, label statistics on training samples, the distance that 99 % of validation stays
+    under."""
+    z, features, _ = outputs(path, seen)
+    gaussians = fire_stats.fit_gaussians(outputs(path, known)[1], labels, labels=len(hands.LABELS))
+    calibration = fire_stats.calibration(z, right)
+    print(
+        path.name,
+        json.dumps(gesture.summary(z / calibration["temperature"], right)),
+        json.dumps(calibration),
+        flush=True,
+    )
+    limit = np.quantile(fire_stats.distance(features, gaussians), 0.99)
+    return dict(temperature=calibration["temperature"], threshold=threshold, ood=fire_stats.packed(gaussians, limit))
+
+
+def export_hand(args):
+    net = lite0.fold_batchnorm(hand.load(args.checkpoint).eval())
+    studio = hands.Studio(hands.Pool(args.data), args.synth)
+    scenes = hand.Scenes(studio, seed=991)
+    tensors = [scenes[i][0] for i in range(args.images + args.held)]
+    paths, shape = files(args.out, "hand", args.qat), (hand.HEIGHT, hand.WIDTH)
+    write(Hand(net), paths[0][0], shape, ["boxes"])
+    score = lambda rows: 1 / (1 + np.exp(-rows[..., 4])) * 10
+    best_ptq(paths[0][0], paths[1][0], tensors[: args.images], tensors[args.images :], score)
+    if args.qat:
+        write_qat(Hand(net), paths[2][0], shape, ["boxes"], args.qat)
+    variants = [record(path, keys, dict(temperature=1, threshold=args.threshold)) for path, keys in paths]
+    cells = (hand.HEIGHT // hand.STRIDE) * (hand.WIDTH // hand.STRIDE)
+    return dict(
+        output=dict(name="boxes", shape=[1, cells, 5], kind="boxes"), nms=dict(iou=0.4, max=2), variants=variants
+    )
+
+
+def manifest(name, version, parts) -> dict:
+    kind, labels, (h, w) = (
+        ("detector", ["hand"], (hand.HEIGHT, hand.WIDTH))
+        if name == "hand"
+        else ("classifier", hands.LABELS, (160, 160))
+    )
+    return (
+        dict(
+            name=name,
+            task="gesture",
+            kind=kind,
+            version=version,
+            description=TEXT[name],
+            licence="Apache-2.0 AND LicenseRef-HaGRID",
+            labels=labels,
+            input=dict(
+                name="input",
+                shape=[1, 3, h, w],
+                dtype="float32",
+                layout="nchw",
+                order="rgb",
+                fit="stretch",
+                mean=[round(v, 8) for v in preprocess.MEAN],
+                std=[round(v, 8) for v in preprocess.STD],
+            ),
+        )
+        | parts
+    )
+
+
+def main(argv=None):
+    p = argparse.ArgumentParser(
+        prog="train export-hands",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: train export-hands gesture --data ~/data --checkpoint runs/gesture/last.pt "
+        "--out infer/models/gesture --version 1.0.0",
+    )
+    p.add_argument("name", choices=list(TEXT))
+    p.add_argument("--data", type=Path, required=True)
+    p.add_argument("--synth", type=Path, help="renderings, so that calibration sees them too")
+    p.add_argument("--checkpoint", type=Path, required=True)
+    p.add_argument(
+        "--qat", type=Path, help="checkpoint of `train qat-hands`; without it no TensorRT variant is written"
+    )
+    p.add_argument("--out", type=Path, required=True, help="folder for manifest.json and the onnx files")
+    p.add_argument("--version", required=True)
+    p.add_argument("--threshold", type=float, required=True, help="of a signal (gesture) or a box (hand)")
+    p.add_argument(
+        "--pad", type=float, default=1.2, help="side of a crop over the longer side of its box (default 1.2)"
+    )
+    p.add_argument(
+        "--whole-side",
+        type=int,
+        default=400,
+        help="pictures up to this long are classified whole without a box (default 400)",
+    )
+    p.add_argument("--images", type=int, default=200, help="images for the INT8 ranges (default 200)")
+    p.add_argument(
+        "--held", type=int, default=100, help="images on which the range methods are compared (default 100)"
+    )
+    args = p.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    out = manifest(args.name, args.version, {"gesture": export_gesture, "hand": export_hand}[args.name](args))
+    (args.out / "manifest.json").write_text(json.dumps(out, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
