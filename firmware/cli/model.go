@@ -12,12 +12,12 @@ import (
 
 func modelCommand(s Streams) *cobra.Command {
 	c := &cobra.Command{
-		Use:     "model ls|show|verify",
-		Short:   "list, show and verify models",
+		Use:     "model ls|show|verify|audit",
+		Short:   "list, show, verify and audit models",
 		Example: "  emberwing model ls\n  emberwing model verify path/to/manifest.json",
 		Args:    cobra.NoArgs,
 	}
-	c.AddCommand(modelList(s), modelShow(s), modelVerify(s))
+	c.AddCommand(modelList(s), modelShow(s), modelVerify(s), modelAudit(s))
 	return c
 }
 

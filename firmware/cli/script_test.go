@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LIB", library)
 			models, err := filepath.Abs("../../infer/models")
 			e.Setenv("MODELS", models)
+			e.Setenv("TINY", filepath.Join(models, "../infertest/tiny"))
 			return err
 		},
 		Condition: func(cond string) (bool, error) { return cond == "ort" && err == nil, nil },

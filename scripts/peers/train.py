@@ -1,6 +1,6 @@
 """Train the architectures of architectures.py on the fire set, so that their accuracy means something.
 
-From scratch except EfficientNet-Lite0, whose ImageNet features stay frozen under a new classifier. Minutes for each on
+From scratch except those with ImageNet features, which stay frozen under a new classifier. Minutes for each on
 two idle cores; the accuracies are not the architectures' best, only equal ground for both quantisers.
 """
 import argparse
@@ -59,19 +59,18 @@ def evaluate(net, x, labels):
 
 @torch.no_grad()
 def features(net, x):
-    """What EfficientNet-Lite0 sees, [N,1280]."""
+    """What the classifier gets, [N,channels]."""
     net.eval()
-    rows = [net.pool(net.head(net.blocks(net.stem(tensor(x[i:i + 16]))))).flatten(1) for i in range(0, len(x), 16)]
-    return torch.cat(rows)
+    return torch.cat([net.pool(net.features(tensor(x[i:i + 16]))).flatten(1) for i in range(0, len(x), 16)])
 
 
 def train_head(net, x, labels, rng):
     """A classifier over frozen features of up to 1500 pictures."""
     index = rng.permutation(len(x))[:1500]
     seen, y = features(net, x[index]), torch.from_numpy(labels[index])
-    opt = torch.optim.AdamW(net.fc.parameters(), 3e-3, weight_decay=1e-2)
+    opt = torch.optim.AdamW(net.classifier.parameters(), 3e-3, weight_decay=1e-2)
     for _ in range(300):
-        loss = nn.functional.cross_entropy(net.fc(seen), y, label_smoothing=0.05)
+        loss = nn.functional.cross_entropy(net.classifier(seen), y, label_smoothing=0.05)
         opt.zero_grad()
         loss.backward()
         opt.step()
@@ -102,7 +101,7 @@ def train(name, args):
     x, labels, _ = cached(args.data, "train", args.size, args.out)
     vx, vl, _ = cached(args.data, "val", args.size, args.out)
     net, start = architectures.NETS[name](len(LABELS)), time.time()
-    if name == "efficientnet_lite0":
+    if name in architectures.PRETRAINED:
         train_head(net, x, labels, rng)
     else:
         train_all(name, net, x, labels, rng, args)
