@@ -116,7 +116,7 @@ func (n *Net) Run() error {
 		return fmt.Errorf("run graph: %w", os.ErrClosed)
 	}
 	if err := n.core.Run(n.inputs, n.outputs); err != nil {
-		return newError("run graph", err, takeLog())
+		return errors.Join(newError("run graph", err, takeLog()), n.discard())
 	}
 	for i, v := range n.outputs {
 		if n.results[i] != nil {
@@ -133,6 +133,22 @@ func (n *Net) Run() error {
 		}
 	}
 	return nil
+}
+
+// discard frees the outputs that a failed first run has left. The wrapper
+// leaves a nil tensor in place of the one that failed.
+func (n *Net) discard() error {
+	var errs []error
+	for i, v := range n.outputs {
+		if n.results[i] != nil {
+			continue
+		}
+		if t, ok := v.(*onnx.Tensor[float32]); ok && t != nil {
+			errs = append(errs, t.Destroy())
+		}
+		n.outputs[i] = nil
+	}
+	return errors.Join(errs...)
 }
 
 // Output returns output i of the last Run in row-major order. The memory is

@@ -14,6 +14,9 @@ import (
 // are in row-major order.
 type Tensor struct{ pb *onnxpb.TensorProto }
 
+// TensorOf reads a message.
+func TensorOf(pb *onnxpb.TensorProto) Tensor { return Tensor{pb} }
+
 // Name returns the tensor's name, "" for most attributes.
 func (t Tensor) Name() string { return t.pb.GetName() }
 

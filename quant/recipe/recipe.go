@@ -1,0 +1,235 @@
+package recipe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"emberwing/quant"
+	"emberwing/quant/calib"
+	"emberwing/quant/graph"
+	"emberwing/quant/onnx"
+	"emberwing/quant/qdq"
+)
+
+// Auto is the method that tries all others on samples kept aside.
+const Auto = "auto"
+
+// Job is one model to quantise. Fields without a comment are required.
+type Job struct {
+	Model   *onnx.Model
+	Input   quant.Input
+	Open    quant.Opener
+	Samples quant.Samples
+	Profile qdq.Profile
+
+	Method   string   // of [calib.ParseMethod], or Auto; "" is Auto
+	Float    []string // names of nodes that stay float
+	Outputs  []string // float outputs whose error is compared; none = all
+	Memory   int64    // budget of calibration in bytes; 0 = calib.DefaultMemory
+	Stored   string   // file that keeps the calibration; "" = none
+	Plain    bool     // without bias correction
+	Progress quant.Progress
+}
+
+// Prepared is a job whose graph has been measured.
+type Prepared struct {
+	Job         *Job
+	Graph       *graph.Graph // canonical; not changed
+	Notes       []string     // what could not be brought into canonical form
+	Calibration *calib.Calibration
+	Plan        *qdq.Plan // with the nodes of Job.Float in float
+
+	held      quant.Subset
+	heldData  [][]float32 // prepared inputs of the held samples
+	reference [][]float32 // float outputs of each held sample
+	outputs   []string
+}
+
+// held returns how many of n samples are kept aside to choose by.
+func heldOf(n int) int { return min(32, n/4) }
+
+// split divides samples: every k-th is kept aside.
+func split(s quant.Samples) (calibrate, held quant.Subset) {
+	calibrate, held = quant.Subset{Samples: s, Name: "calibrate"}, quant.Subset{Samples: s, Name: "held"}
+	n := s.Len()
+	want := heldOf(n)
+	for i := range n {
+		if want > 0 && i*want/n != (i+1)*want/n {
+			held.Index = append(held.Index, i)
+		} else {
+			calibrate.Index = append(calibrate.Index, i)
+		}
+	}
+	return calibrate, held
+}
+
+// Prepare brings the graph into canonical form and measures what the target
+// needs. A stored calibration of the same graph and samples is continued.
+func (j *Job) Prepare(ctx context.Context) (*Prepared, error) {
+	if j.Samples.Len() == 0 {
+		return nil, errors.New("calibrate: got no samples, want at least one; a hundred or more give sound ranges")
+	}
+	g, notes, err := graph.Canonical(j.Model)
+	if err != nil {
+		return nil, err
+	}
+	p := &Prepared{Job: j, Graph: g, Notes: notes}
+	if p.Plan, err = qdq.Make(g, j.Profile, j.Float); err != nil {
+		return nil, err
+	}
+	if len(p.Plan.Layers()) == 0 && j.Profile.Placement != qdq.Nowhere {
+		return nil, errors.New("quantise: got no layer with constant weights in this graph, want a float model")
+	}
+	calibrate, held := split(j.Samples)
+	p.held = held
+	if err := p.measure(ctx, calibrate); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// measure fills the calibration.
+func (p *Prepared) measure(ctx context.Context, samples quant.Subset) error {
+	j := p.Job
+	model, err := p.Graph.Clone().Model()
+	if err != nil {
+		return err
+	}
+	hash, n := calib.Hash(model.Bytes()), samples.Len()
+	p.Calibration = calib.New(hash, samples.ID(), n)
+	m := calib.Measurer{Graph: p.Graph, Input: j.Input, Open: j.Open, Samples: samples, Memory: j.Memory, Progress: j.Progress}
+	if j.Stored != "" {
+		stored, err := calib.Load(j.Stored, hash, samples.ID(), n)
+		if err == nil {
+			p.Calibration = stored
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		m.Save = func(c *calib.Calibration) error { return c.Save(j.Stored) }
+	}
+	return m.Measure(ctx, p.Calibration, p.Plan.Tensors(), p.Plan.WeightedInputs(), p.histograms())
+}
+
+// histograms says whether the method needs the second pass.
+func (p *Prepared) histograms() bool {
+	m, err := calib.ParseMethod(p.Job.Method)
+	return err != nil || m.NeedsHistogram()
+}
+
+// Ranges returns the range of each value that the plan quantises.
+func (p *Prepared) Ranges(m calib.Method) map[string]calib.Range {
+	out := map[string]calib.Range{}
+	for _, name := range p.Plan.Tensors() {
+		out[name] = p.Calibration.Tensors[name].Range(m, p.Job.Profile.Scheme())
+	}
+	return out
+}
+
+// means returns the channel means of each value that a layer reads.
+func (p *Prepared) means() map[string][]float64 {
+	if p.Job.Plain {
+		return nil
+	}
+	out := map[string][]float64{}
+	for name, s := range p.Calibration.Tensors {
+		if m := s.ChannelMeans(); m != nil {
+			out[name] = m
+		}
+	}
+	return out
+}
+
+// Choice is a way to quantise and what it costs.
+type Choice struct {
+	Method         string  `json:"method"`
+	BiasCorrection bool    `json:"bias_correction"`
+	SQNR           float64 `json:"sqnr_db"` // of the outputs on the held samples
+}
+
+// Written is a quantised model.
+type Written struct {
+	Model  *onnx.Model
+	Result *qdq.Result
+	Ranges map[string]calib.Range
+	Choice Choice
+	Tried  []Choice // by Auto, in order
+	Float  []string // layers kept in float
+	Took   time.Duration
+}
+
+// Write quantises with the method of the job.
+func (p *Prepared) Write(ctx context.Context) (*Written, error) {
+	began := time.Now()
+	w, err := p.choose(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.Took = time.Since(began)
+	return w, nil
+}
+
+// choose writes by the method of the job, or by all and keeps the best.
+func (p *Prepared) choose(ctx context.Context) (*Written, error) {
+	if p.Job.Method != "" && p.Job.Method != Auto {
+		m, err := calib.ParseMethod(p.Job.Method)
+		if err != nil {
+			return nil, err
+		}
+		return p.one(ctx, m, p.Ranges(m), !p.Job.Plain)
+	}
+	var best *Written
+	var tried []Choice
+	methods := calib.Methods()
+	for i, m := range methods {
+		ranges := p.Ranges(m)
+		for _, correct := range []bool{true, false} {
+			if correct && p.Job.Plain {
+				continue
+			}
+			w, err := p.one(ctx, m, ranges, correct)
+			if err != nil {
+				return nil, err
+			}
+			tried = append(tried, w.Choice)
+			if best == nil || w.Choice.SQNR > best.Choice.SQNR {
+				best = w
+			}
+		}
+		p.Job.Progress.Report("methods", i+1, len(methods))
+	}
+	best.Tried = tried
+	return best, nil
+}
+
+// one quantises in one way and measures it on the held samples.
+func (p *Prepared) one(ctx context.Context, m calib.Method, ranges map[string]calib.Range, correct bool) (*Written, error) {
+	plan, err := qdq.Make(p.Graph, p.Job.Profile, p.Job.Float)
+	if err != nil {
+		return nil, err
+	}
+	if correct {
+		plan.Means = p.means()
+	}
+	w := &Written{Ranges: ranges, Choice: Choice{Method: m.String(), BiasCorrection: correct}, Float: p.Job.Float}
+	if w.Result, err = plan.Write(w.Ranges); err != nil {
+		return nil, err
+	}
+	if w.Model, err = p.finish(w.Result.Graph); err != nil {
+		return nil, err
+	}
+	w.Choice.SQNR, err = p.Compare(ctx, w.Model)
+	return w, err
+}
+
+// finish stamps a graph and encodes it.
+func (p *Prepared) finish(g *graph.Graph) (*onnx.Model, error) {
+	g.Stamp("emberwing", map[string]string{"emberwing.target": p.Job.Profile.Name, "emberwing.calibration": p.Calibration.Samples})
+	m, err := g.Model()
+	if err != nil {
+		return nil, fmt.Errorf("write model: %w", err)
+	}
+	return m, nil
+}
