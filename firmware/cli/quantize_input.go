@@ -15,7 +15,7 @@ import (
 
 	"emberwing/camera/pixel"
 	"emberwing/firmware/classify"
-	"emberwing/firmware/pipeline"
+	"emberwing/firmware/predict"
 	"emberwing/infer"
 	"emberwing/infer/models"
 	"emberwing/quant"
@@ -50,7 +50,7 @@ func (p *preparation) resolve(m *onnx.Model, path string) (quant.Input, pixel.Sp
 	if err != nil {
 		return quant.Input{}, pixel.Spec{}, err
 	}
-	spec, err := pipeline.Spec(declared)
+	spec, err := predict.Spec(declared)
 	if err == nil && (declared.Name != in || fmt.Sprint(declared.Shape) != fmt.Sprint(dims)) {
 		err = fmt.Errorf("prepare pictures: the model reads %s%v, the manifest says %s%v; name another with --model", in, dims, declared.Name, declared.Shape)
 	}
