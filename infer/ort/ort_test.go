@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -258,4 +259,64 @@ func newerCall() error {
 	defer opts.Destroy()
 	_, err = opts.HasSessionConfigEntry("session.no_such_key")
 	return err
+}
+
+// TestFurtherOutputs runs every model of the family, whose outputs are known,
+// and demands that none of their outputs moves or allocates.
+func TestFurtherOutputs(t *testing.T) {
+	rt := load(t)
+	for _, name := range infer.ModelNames(infertest.Family()) {
+		m := infertest.Member(t, name)
+		s, err := rt.Open(m, infer.Options{Slots: 2, Threads: 1})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		defer s.Close()
+		for i := range s.Input(1) {
+			s.Input(1)[i] = 0.25 // R=G=B
+		}
+		cam, features := s.Extra(1, infer.CAM), s.Extra(1, infer.Features)
+		if allocs := testing.AllocsPerRun(20, func() { err = errors.Join(err, s.Run(1)) }); allocs != 0 || err != nil {
+			t.Errorf("%s: got %v allocations, %v", name, allocs, err)
+		}
+		if (m.CAM != nil) != (cam != nil) || (m.Features != nil) != (features != nil) {
+			t.Fatalf("%s: got a map %v and features %v, want what the manifest declares", name, cam != nil, features != nil)
+		}
+		if cam == nil {
+			continue
+		}
+		if &cam[0] != &s.Extra(1, infer.CAM)[0] || &cam[0] == &s.Extra(0, infer.CAM)[0] {
+			t.Errorf("%s: the memory of a slot has moved or is shared", name)
+		}
+		if d := infertest.MaxDiff(features, []float32{0.25, 0.25}); !(d < 1e-5) {
+			t.Errorf("%s: features %v, want 0.25 twice", name, features)
+		}
+		if d := infertest.MaxDiff(cam[16:32], slices.Repeat([]float32{-2}, 16)); !(d < 1e-4) { // smoke: 8·0.25-4
+			t.Errorf("%s: map of smoke %v, want -2 everywhere", name, cam[16:32])
+		}
+		if s.Extra(2, infer.CAM) != nil || s.Extra(0, infer.NumExtras) != nil || s.Extra(0, -1) != nil {
+			t.Errorf("%s: an output out of range has memory", name)
+		}
+	}
+}
+
+// TestTargetFollowsTheProvider has one file for the CPU and one for TensorRT.
+func TestTargetFollowsTheProvider(t *testing.T) {
+	rt, m := load(t), infertest.Tiny(t)
+	trt := m.Variants[1]
+	trt.Target, trt.Method = infer.TargetTensorRT, infer.QAT
+	m.Variants[1].Target, m.Variants[1].Method = infer.TargetCPU, infer.PTQ
+	m.Variants = slices.Insert(m.Variants, 1, trt)
+	s, err := rt.Open(m, infer.Options{Precision: infer.INT8, Providers: []infer.Provider{infer.TensorRT, infer.CPU}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r := s.Report()
+	if rt.Available(infer.TensorRT) != nil && (r.Target != infer.TargetCPU || r.Method != infer.PTQ || r.Fallback == "") {
+		t.Errorf("without TensorRT: got %+v, want the file for the CPU and the reason", r)
+	}
+	if _, err := rt.Open(m, infer.Options{Precision: infer.INT8, Method: infer.QAT}); !errors.Is(err, infer.ErrVariant) {
+		t.Errorf("qat on the CPU: got %v, want %v", err, infer.ErrVariant)
+	}
 }
