@@ -22,7 +22,7 @@ import (
 func load(t testing.TB, name string, o predict.Options, spoil func(m *infer.Manifest)) *predict.Predictor {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, infertest.Family()); err != nil {
+	if err := os.CopyFS(dir, infertest.Family(t)); err != nil {
 		t.Fatal(err)
 	}
 	if spoil != nil {

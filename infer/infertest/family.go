@@ -17,10 +17,11 @@ var family embed.FS
 // the manifest; family/make.py says what each computes. The largest, "beacon",
 // has a gate, a vote, a mix, a segmenter, features and a class activation map;
 // "beacon-crop" has a localiser.
-func Family() fs.FS {
+func Family(t testing.TB) fs.FS {
+	t.Helper()
 	sub, err := fs.Sub(family, "family")
 	if err != nil {
-		panic(err) // the path is constant and valid
+		t.Fatal(err)
 	}
 	return sub
 }
@@ -28,7 +29,7 @@ func Family() fs.FS {
 // Member loads one model of the family.
 func Member(t testing.TB, name string) *infer.Model {
 	t.Helper()
-	m, err := infer.Load(Family(), name+"/"+infer.ManifestFile)
+	m, err := infer.Load(Family(t), name+"/"+infer.ManifestFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -265,7 +265,7 @@ func newerCall() error {
 // and demands that none of their outputs moves or allocates.
 func TestFurtherOutputs(t *testing.T) {
 	rt := load(t)
-	for _, name := range infer.ModelNames(infertest.Family()) {
+	for _, name := range infer.ModelNames(infertest.Family(t)) {
 		m := infertest.Member(t, name)
 		s, err := rt.Open(m, infer.Options{Slots: 2, Threads: 1})
 		if err != nil {
