@@ -305,10 +305,10 @@ def manifest(name, version, parts) -> dict:
 
 def main(argv=None):
     p = argparse.ArgumentParser(
-        prog="train export-hands",
+        prog="train export",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: train export-hands gesture --data ~/data --checkpoint runs/gesture/last.pt "
+        epilog="example: train export gesture --data ~/data --checkpoint runs/gesture/last.pt "
         "--out infer/models/gesture --version 1.0.0",
     )
     p.add_argument("name", choices=list(TEXT))

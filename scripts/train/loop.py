@@ -11,7 +11,33 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-import train
+
+class Average:
+    """Exponential moving average of a model's parameters and buffers; the average is what gets exported."""
+
+    def __init__(self, model, decay=0.99):
+        self.decay, self.state = decay, {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model):
+        for k, v in model.state_dict().items():
+            if v.is_floating_point():
+                self.state[k].lerp_(v, 1 - self.decay)
+            else:
+                self.state[k].copy_(v)
+
+
+def save(path: Path, **state):
+    """Write a checkpoint so that a crash leaves the old one or the new one."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def quiet(_):
+    """In a worker: Ctrl-C is for the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def arguments(p):
@@ -52,7 +78,7 @@ def loader(dataset, args, start):
         args.batch,
         sampler=order,
         num_workers=args.workers,
-        worker_init_fn=train.quiet,
+        worker_init_fn=quiet,
         collate_fn=getattr(dataset, "collate", None),
         prefetch_factor=6 if args.workers else None,
     )
@@ -68,7 +94,7 @@ class State:
         self.optimiser = torch.optim.AdamW(groups, weight_decay=0.02)
         rates = [g["lr"] for g in groups]
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, rates, args.steps, pct_start=0.1)
-        self.net, self.average, self.step, self.path = net, train.Average(net, 0.995), 0, args.out / "last.pt"
+        self.net, self.average, self.step, self.path = net, Average(net, 0.995), 0, args.out / "last.pt"
 
     def load(self):
         if not self.path.exists():
@@ -81,7 +107,7 @@ class State:
         print(f"continue at step {self.step}", flush=True)
 
     def save(self):
-        train.save(
+        save(
             self.path,
             model=self.net.state_dict(),
             average=self.average.state,

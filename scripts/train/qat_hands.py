@@ -14,7 +14,6 @@ import loop
 import model as lite0
 import prune
 import qat
-import train
 
 SKIP = {"gesture": (), "hand": ("out",)}  # layers that stay float
 
@@ -50,7 +49,7 @@ def main(argv=None):
     qat.settle(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, args.steps)
-    average, losses = train.Average(net, 0.98), []
+    average, losses = loop.Average(net, 0.98), []
     for step, (x, y) in zip(range(1, args.steps + 1), batches):
         value = loss(net(x), y)
         optimiser.zero_grad()
@@ -62,7 +61,7 @@ def main(argv=None):
         losses.append(value.item())
         if step % 20 == 0:
             print(f"step {step}/{args.steps} loss {np.mean(losses[-50:]):.3f}", flush=True)
-    train.save(args.out / "qat.pt", average=average.state, steps=qat.steps(net))
+    loop.save(args.out / "qat.pt", average=average.state, steps=qat.steps(net))
 
 
 if __name__ == "__main__":

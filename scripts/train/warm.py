@@ -14,24 +14,19 @@ from onnx import numpy_helper
 from torch import nn
 
 import model as lite0
+import prune
 
 
 def folded(path: Path, classes: int) -> lite0.Lite0:
-    """Lite0 with the weights of the exported file; every conv carries its bias, every batch norm is the identity."""
-    tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in onnx.load(path).graph.initializer}
-    net = lite0.fold_batchnorm(lite0.Lite0(classes).eval())
-    state = net.state_dict()
-    shaped = [
-        t
-        for n in onnx.load(path).graph.node
-        if n.op_type in ("Conv", "Gemm")
-        for t in (tensors[i] for i in n.input[1:3])
-    ]
-    for key, tensor in zip(state, shaped, strict=True):
-        if state[key].shape != tensor.shape:
-            raise ValueError(f"read {path}: {key}: got shape {tuple(tensor.shape)}, want {tuple(state[key].shape)}")
-        state[key] = tensor
-    net.load_state_dict(state)
+    """Lite0 with the weights of the exported file, pruned or not; batch norms are identities."""
+    stored = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in onnx.load(path).graph.initializer}
+    net = lite0.Lite0(classes)
+    for i, block in enumerate(net.blocks):
+        width = len(stored[f"blocks.{i}.depthwise.0.weight"])
+        if width != block.depthwise[0].out_channels:
+            prune.resize(block, width)
+    lite0.fold_batchnorm(net.eval())
+    net.load_state_dict({key: stored[key] for key in net.state_dict()})
     return net
 
 
