@@ -6,20 +6,18 @@ package telemetrytest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"emberwing/telemetry/broker"
+	"emberwing/telemetry/telemetrytest/link"
 )
 
 // Patience is how long helpers wait for something that should happen at once. It is
@@ -173,162 +171,13 @@ func (e *embedded) Kill() {
 	e.b = nil
 }
 
-// Link is a TCP proxy in front of a broker. It passes everything on until it is told
-// otherwise.
-type Link struct {
-	t        testing.TB
-	target   string
-	listener net.Listener
-	wg       sync.WaitGroup
-
-	mu     sync.Mutex
-	gates  [2]chan struct{} // per direction, closed while bytes pass
-	down   bool             // refuse connections
-	conns  map[net.Conn]bool
-	closed bool
-}
-
-// NewLink starts a proxy to the broker at url (tcp://host:port).
-func NewLink(t testing.TB, url string) *Link {
+// NewLink starts a link to the broker at url (tcp://host:port).
+func NewLink(t testing.TB, url string) *link.Link {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := link.New("127.0.0.1:0", url[len("tcp://"):])
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := &Link{t: t, target: url[len("tcp://"):], listener: l, conns: make(map[net.Conn]bool)}
-	for i := range link.gates {
-		link.gates[i] = make(chan struct{})
-		close(link.gates[i])
-	}
-	link.wg.Go(link.accept)
-	t.Cleanup(link.close)
-	return link
-}
-
-// URL returns the address of the near end.
-func (l *Link) URL() string { return "tcp://" + l.listener.Addr().String() }
-
-// Cut breaks all connections and refuses new ones until Restore.
-func (l *Link) Cut() {
-	l.mu.Lock()
-	l.down = true
-	l.mu.Unlock()
-	l.Break()
-}
-
-// Break resets all connections; new ones are possible at once.
-func (l *Link) Break() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := range l.conns {
-		c.Close()
-	}
-}
-
-// BlackHole stops reading and writing in both directions without closing anything, as a
-// radio link does behind a hill, until Restore.
-func (l *Link) BlackHole() { l.shut(up, down) }
-
-// HoldReplies lets bytes pass to the broker but none back, until Restore.
-func (l *Link) HoldReplies() { l.shut(down) }
-
-const up, down = 0, 1
-
-func (l *Link) shut(directions ...int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, d := range directions {
-		if l.passing(d) {
-			l.gates[d] = make(chan struct{})
-		}
-	}
-}
-
-// Restore undoes Cut, BlackHole and HoldReplies.
-func (l *Link) Restore() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.down = false
-	for d := range l.gates {
-		if !l.passing(d) {
-			close(l.gates[d])
-		}
-	}
-}
-
-func (l *Link) passing(direction int) bool {
-	select {
-	case <-l.gates[direction]:
-		return true
-	default:
-		return false
-	}
-}
-
-func (l *Link) gate(direction int) <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.gates[direction]
-}
-
-func (l *Link) accept() {
-	for {
-		near, err := l.listener.Accept()
-		if err != nil {
-			return
-		}
-		if far := l.admit(near); far != nil {
-			l.wg.Go(func() { l.copy(far, near, up) })
-			l.wg.Go(func() { l.copy(near, far, down) })
-		}
-	}
-}
-
-// admit registers a connection and opens the far side of it.
-func (l *Link) admit(near net.Conn) (far net.Conn) {
-	far, err := net.DialTimeout("tcp", l.target, Patience)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err != nil || l.down || l.closed {
-		near.Close()
-		if far != nil {
-			far.Close()
-		}
-		return nil
-	}
-	l.conns[near], l.conns[far] = true, true
-	return far
-}
-
-func (l *Link) copy(to, from net.Conn, direction int) {
-	defer l.forget(to)
-	defer l.forget(from)
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := from.Read(buf)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return
-		}
-		<-l.gate(direction)
-		if _, werr := to.Write(buf[:n]); werr != nil || err != nil {
-			return
-		}
-	}
-}
-
-func (l *Link) forget(c net.Conn) {
-	c.Close()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.conns, c)
-}
-
-func (l *Link) close() {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	l.listener.Close()
-	l.Restore()
-	l.Break()
-	l.wg.Wait()
+	t.Cleanup(l.Close)
+	return l
 }

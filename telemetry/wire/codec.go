@@ -145,6 +145,7 @@ const publishedKey = `"published":"`
 // A key cannot be confused with text, in which the quotes would be escaped.
 func Stamp(payload []byte, at time.Time) bool {
 	i := bytes.Index(payload, []byte(publishedKey))
+	at = wall(at)
 	if y := at.UTC().Year(); i < 0 || y < 1 || y > 9999 {
 		return false
 	}

@@ -21,8 +21,10 @@ func At(t time.Time) Time {
 	if t.IsZero() {
 		return Time{}
 	}
-	return Time{t.Round(0).UTC().Truncate(time.Millisecond)}
+	return cut(wall(t))
 }
+
+func cut(t time.Time) Time { return Time{t.Round(0).UTC().Truncate(time.Millisecond)} }
 
 // MarshalJSON writes RFC 3339 with milliseconds, e.g. "2026-05-04T03:02:01.123Z".
 func (t Time) MarshalJSON() ([]byte, error) {
@@ -39,7 +41,7 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return timeError(b)
 	}
-	*t = At(v)
+	*t = cut(v)
 	return nil
 }
 
