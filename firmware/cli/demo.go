@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,9 @@ import (
 	"emberwing/telemetry/broker"
 	"emberwing/telemetry/ground"
 	"emberwing/telemetry/mqtt"
+	"emberwing/telemetry/page"
+	"emberwing/telemetry/store"
+	"emberwing/telemetry/wire"
 )
 
 func demoCommand(s Streams) *cobra.Command {
@@ -26,7 +30,9 @@ func demoCommand(s Streams) *cobra.Command {
 		Use: "demo", Short: "the whole system on one machine", Args: cobra.NoArgs,
 		Long: `demo flies a rendered flight over a landscape with a fire and a person who
 signals, on this machine: camera, quantised models, alerts, an embedded MQTT
-broker, and a receiver that prints what comes back from the broker.
+broker, and a ground station that stores each alert before it signs a receipt,
+shows it on the live page, and prints what came back from the broker. Answers
+given on the page go back to the drone as signed commands.
 
 The flight is synthetic and says so; the models, the broker and the whole path
 are the real ones.`,
@@ -35,12 +41,12 @@ are the real ones.`,
 	}
 	f := c.Flags()
 	f.IntVar(&d.seconds, "seconds", 0, "end after this long; 0 goes on until Ctrl-C")
-	f.BoolVar(&d.headless, "headless", false, "serve no live page")
+	f.BoolVar(&d.headless, "headless", false, "serve no live page to others; the demo still reads it to measure how fast it is")
 	f.BoolVar(&d.json, "json", false, "print one JSON object a message, and the summary as the last")
 	f.StringVar(&d.precision, "precision", "int8", "fp32, fp16 or int8")
 	f.Uint64Var(&d.seed, "seed", 1, "seed of the flight")
 	f.Float64Var(&d.fps, "fps", 15, "frames per second of the flight")
-	f.StringVar(&d.listen, "listen", "127.0.0.1:8780", "address of the live page; loopback unless you say otherwise")
+	d.web.flags(f)
 	f.StringVar(&d.library, "library", "", "path of libonnxruntime; found beside the program by default")
 	return c
 }
@@ -52,7 +58,7 @@ type demo struct {
 	precision string
 	seed      uint64
 	fps       float64
-	listen    string
+	web       web
 	library   string
 }
 
@@ -81,7 +87,11 @@ func (d *demo) run(ctx context.Context, s Streams) error {
 		return err
 	}
 	defer b.Close()
-	cfg, err := d.config(dir, b.URL())
+	key, err := ground.LoadKey(filepath.Join(dir, "ground.key"))
+	if err != nil {
+		return err
+	}
+	cfg, err := d.config(dir, b.URL(), key.Public().(ed25519.PublicKey))
 	if err != nil {
 		return err
 	}
@@ -90,12 +100,19 @@ func (d *demo) run(ctx context.Context, s Streams) error {
 		return err
 	}
 	defer fly.Close()
-	return d.show(ctx, s, fly, b.URL(), cfg.Snapshot.Dir, log)
+	db, err := store.Open(filepath.Join(dir, "ground.db"), store.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return d.show(ctx, s, fly, cfg.Snapshot.Dir, ground.StationOptions{
+		Broker: mqtt.Broker{URL: b.URL()}, Name: "demo-ground", Store: db, Key: key, Log: log,
+	})
 }
 
 // config is a drone that flies the synthetic flight with the best provider
 // that this machine has.
-func (d *demo) config(dir, url string) (config.Config, error) {
+func (d *demo) config(dir, url string, station ed25519.PublicKey) (config.Config, error) {
 	e, err := engine.New(d.library)
 	if err != nil {
 		return config.Config{}, err
@@ -112,30 +129,24 @@ func (d *demo) config(dir, url string) (config.Config, error) {
 	cfg.Fire.Precision, cfg.Gesture.Precision = d.precision, d.precision
 	cfg.Fire.Update, cfg.Gesture.Update = config.Duration(time.Second), config.Duration(time.Second)
 	cfg.MQTT.Broker = url
-	cfg.MQTT.Ack = config.AckBroker // the receiver below prints and stores nothing
 	cfg.Outbox.Path = filepath.Join(dir, "outbox.db")
 	cfg.Snapshot.Dir = filepath.Join(dir, "pictures")
-	cfg.Telemetry.StatsEvery = config.Duration(time.Second)
+	cfg.Telemetry.StatsEvery, cfg.Telemetry.HealthEvery = config.Duration(time.Second), config.Duration(2*time.Second)
+	cfg.Commands.Keys, cfg.Commands.State = []string{wire.FormatKey(station)}, filepath.Join(dir, "commands.json")
+	cfg.Position = config.Position{Kind: config.Simulated, Lat: 44.0921, Lon: 6.2358, AltM: 640, UncertaintyM: 12, HeadingDeg: 40, FOVDeg: 62}
 	return cfg, nil
 }
 
-// show flies and prints what comes back from the broker, then the summary.
-func (d *demo) show(ctx context.Context, s Streams, fly *drone.Drone, url, pictures string, log *slog.Logger) error {
-	summary := newSummary(fly.Boot(), fly.Started())
-	feed := newPrinter(s.Out, d.json)
-	handlers := fanOut{summary, &alertsOnly{feed, d.json}}
-	if !d.headless {
-		page, address, stop, err := servePage(d.listen, pictures, "Synthetic flight: rendered pictures, no real fire")
-		if err != nil {
-			return err
-		}
-		defer stop()
-		fmt.Fprintf(s.Err, "live page: %s\n", address)
-		handlers = append(handlers, page)
-	}
-	r, err := ground.New(ground.Options{Broker: mqtt.Broker{URL: url}, Handler: handlers, Log: log})
+// show flies in front of a ground station and prints what comes back, then the summary.
+func (d *demo) show(ctx context.Context, s Streams, fly *drone.Drone, pictures string, opts ground.StationOptions) error {
+	summary, feed := newSummary(fly.Boot(), fly.Started()), newPrinter(s.Out, d.json)
+	g, err := d.openGround(s, pictures, opts, fanOut{summary, &alertsOnly{feed, d.json}})
 	if err != nil {
 		return err
+	}
+	defer g.close()
+	if !d.headless {
+		fmt.Fprintf(s.Err, "live page: %s\n", g.url)
 	}
 	flight, land := context.WithCancel(ctx)
 	defer land()
@@ -144,49 +155,97 @@ func (d *demo) show(ctx context.Context, s Streams, fly *drone.Drone, url, pictu
 		defer land()
 	}
 	start := time.Now()
-	flown, err := d.fly(flight, fly, r, summary)
+	flown, err := d.fly(flight, fly, g, summary)
 	if err == nil {
 		err = feed.err
 	}
 	if err != nil {
 		return err
 	}
-	summary.models = fly.Models()
+	if err := summary.close(context.WithoutCancel(ctx), fly.Raised(), opts.Store); err != nil {
+		return err
+	}
 	if err := summary.print(s.Out, d.json, flown.Sub(start)); err != nil {
 		return err
 	}
 	if complete := d.seconds >= int(d.round().Seconds()); complete && ctx.Err() == nil {
 		return summary.complete()
 	}
-	return nil
+	return summary.balanced()
 }
 
-// fly runs receiver and drone until the flight ends and its last message is
-// back, and returns when the flight ended.
-func (d *demo) fly(ctx context.Context, fly *drone.Drone, r *ground.Receiver, s *summary) (time.Time, error) {
+// demoGround is the ground station of the demo with its page.
+type demoGround struct {
+	station *ground.Station
+	page    *page.Page
+	url     string
+	token   string
+	close   func()
+}
+
+// openGround serves the page of a station: on --listen, or, when nobody is to look, where
+// only the demo itself finds it.
+func (d *demo) openGround(s Streams, pictures string, opts ground.StationOptions, feed fanOut) (*demoGround, error) {
+	w := d.web
+	if d.headless {
+		w = web{listen: "127.0.0.1:0"}
+	}
+	root, err := os.OpenRoot(pictures)
+	if err != nil {
+		return nil, fmt.Errorf("open pictures: %w", err)
+	}
+	pageOptions, closeMap, err := w.options(s.Err)
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	pageOptions.Banner, pageOptions.Pictures = "Synthetic flight: rendered pictures, no real fire", root.FS()
+	var join stationPage
+	g := &demoGround{page: page.New(join.options(pageOptions, opts.Store)), token: pageOptions.Token}
+	opts.Handler = append(feed, g.page)
+	g.station, err = ground.NewStation(opts)
+	join.station = g.station
+	stop := func() {}
+	if err == nil {
+		g.url, stop, err = w.serve(g.page.Guard(stationMux(g.station, g.page)))
+	}
+	if err != nil {
+		root.Close()
+		closeMap()
+		return nil, err
+	}
+	g.close = func() { g.page.Close(); stop(); closeMap(); root.Close() }
+	return g, nil
+}
+
+// fly runs station, a reader of the page and drone until the flight ends and its last
+// message is back, and returns when the flight ended.
+func (d *demo) fly(ctx context.Context, fly *drone.Drone, g *demoGround, s *summary) (time.Time, error) {
 	receiving, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	var feed error
-	wg.Go(func() { feed = r.Run(receiving) })
+	var feed, reader error
+	wg.Go(func() { feed = g.station.Run(receiving) })
+	wg.Go(func() { reader = s.readPage(receiving, g.url, g.token) })
 	defer wg.Wait()
 	defer stop()
-	if err := waitConnected(ctx, r); err != nil {
+	if err := waitConnected(ctx, g.station); err != nil {
 		return time.Time{}, err
 	}
 	err := fly.Run(ctx)
 	ended := time.Now()
 	s.waitLanded(2 * time.Second)
+	s.visible.wait(time.Second)
 	stop()
 	wg.Wait()
-	return ended, errors.Join(err, feed)
+	return ended, errors.Join(err, feed, reader)
 }
 
-// waitConnected polls until the receiver is subscribed, so that nothing of the
+// waitConnected polls until the station is subscribed, so that nothing of the
 // flight is missed.
-func waitConnected(ctx context.Context, r *ground.Receiver) error {
+func waitConnected(ctx context.Context, s *ground.Station) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !r.Stats().Connected {
+	for !s.Stats().Connected {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -215,6 +274,9 @@ type alertsOnly struct {
 
 // Handle implements ground.Handler.
 func (a *alertsOnly) Handle(r ground.Received) {
+	if r.Message == nil { // an answer or a picture
+		return
+	}
 	switch r.Message.Head().Kind {
 	case "alert", "status":
 		a.next.Handle(r)

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,11 +11,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"emberwing/firmware/version"
 	"emberwing/telemetry/broker"
 	"emberwing/telemetry/ground"
 	"emberwing/telemetry/mqtt"
@@ -43,11 +40,12 @@ and shows everything, and the first by name hands alerts on to other systems.`,
 	f := c.Flags()
 	f.StringVar(&g.link.url, "broker", "", "address of the MQTT broker, tcp://host:port or ssl://host:port; none runs the built-in one")
 	f.StringVar(&g.mqttListen, "mqtt-listen", "127.0.0.1:1883", "address of the built-in broker")
-	f.StringVar(&g.listen, "listen", "127.0.0.1:8780", "address of the live page and the API")
+	g.web.flags(f)
 	f.StringVar(&g.store, "store", "emberwing-ground.db", "file that keeps the alerts; made if there is none")
 	f.StringVar(&g.keyFile, "key", "", "file with the key of this station; made if there is none (default: beside the store)")
 	f.StringVar(&g.name, "name", "", "name of this station (default: the host's)")
 	f.StringVar(&g.fleet, "fleet", "+", "fleet to receive; + is all")
+	f.StringVar(&g.banner, "banner", "", "text on top of the live page, for example that this is an exercise")
 	f.StringSliceVar(&g.trust, "trust", nil, "public key of another station whose verdicts count here; may be repeated")
 	g.link.flags(f)
 	return c
@@ -56,7 +54,8 @@ and shows everything, and the first by name hands alerts on to other systems.`,
 // groundStation are the flags of the command.
 type groundStation struct {
 	link                brokerFlags
-	mqttListen, listen  string
+	web                 web
+	mqttListen          string
 	store, keyFile      string
 	name, fleet, banner string
 	trust               []string
@@ -86,7 +85,7 @@ func (g *groundStation) run(ctx context.Context, s Streams) error {
 		return err
 	}
 	defer db.Close()
-	return g.serve(ctx, s, log, ground.StationOptions{
+	return g.serve(ctx, s, ground.StationOptions{
 		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Log: log,
 	})
 }
@@ -143,52 +142,40 @@ func (g *groundStation) startBroker(ctx context.Context, log *slog.Logger) (*bro
 }
 
 // serve runs the station and its page until ctx ends.
-func (g *groundStation) serve(ctx context.Context, s Streams, log *slog.Logger, opts ground.StationOptions) error {
-	p := page.New(page.Options{Software: "emberwing " + version.String()})
-	opts.Handler = p
-	station, err := ground.NewStation(opts)
+func (g *groundStation) serve(ctx context.Context, s Streams, opts ground.StationOptions) error {
+	pageOptions, closeMap, err := g.web.options(s.Err)
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/api/", station.API())
-	mux.Handle("/metrics", station.API())
-	mux.Handle("/", p)
-	address, stop, err := serveHTTP(g.listen, mux)
+	defer closeMap()
+	pageOptions.Banner = g.banner
+	var join stationPage
+	p := page.New(join.options(pageOptions, opts.Store))
+	if err := p.Load(ctx); err != nil {
+		return err
+	}
+	opts.Handler = p
+	if join.station, err = ground.NewStation(opts); err != nil {
+		return err
+	}
+	address, stop, err := g.web.serve(p.Guard(stationMux(join.station, p)))
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(s.Err, "live page: %s\nstore: %s\nstation %s; for the configuration of the drones:\n[commands]\nkeys = [%q]\n",
-		address, g.store, station.Name(), station.PublicKey())
-	err = station.Run(ctx)
+		address, g.store, join.station.Name(), join.station.PublicKey())
+	err = join.station.Run(ctx)
 	p.Close()
 	stop()
 	return err
 }
 
-// serveHTTP serves h until stop is called.
-func serveHTTP(listen string, h http.Handler) (url string, stop func(), err error) {
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return "", nil, fmt.Errorf("serve page: %w (choose another --listen)", err)
-	}
-	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-		l.Close()
-		return "", nil, errors.New("serve page: only loopback is served without a login yet")
-	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = server.Serve(l) // ends with ErrServerClosed
-	}()
-	return "http://" + l.Addr().String(), func() {
-		limit, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = server.Shutdown(limit)
-		_ = server.Close()
-		<-served
-	}, nil
+func stationMux(station *ground.Station, p *page.Page) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("/api/", station.API())
+	mux.Handle("/metrics", station.API())
+	mux.Handle("/", p)
+	return mux
 }
 
 // brokerFlags are how a command reaches a broker.

@@ -258,6 +258,13 @@ func (d *Drone) Started() time.Time { return d.id.started }
 // Models returns what messages say about the models.
 func (d *Drone) Models() []wire.Model { return d.periodic.models }
 
+// Raised counts the alerts that went into the outbox since New.
+func (d *Drone) Raised() uint64 {
+	d.box.mu.Lock()
+	defer d.box.mu.Unlock()
+	return d.box.raised
+}
+
 // Close releases what New opened.
 func (d *Drone) Close() error {
 	var errs []error

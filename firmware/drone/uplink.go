@@ -18,6 +18,7 @@ type timedBox struct {
 	mu      sync.Mutex
 	since   map[outbox.ID]time.Time
 	publish latency.Histogram
+	raised  uint64 // alerts taken
 }
 
 // maxTimed bounds how many alerts are timed at once; in a long outage the
@@ -38,6 +39,9 @@ func (b *timedBox) Put(m wire.Message) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if _, alert := m.(*wire.Alert); alert && err == nil {
+		b.raised++
+	}
 	if len(b.since) < maxTimed {
 		b.since[outbox.ID{Lane: lane, Seq: m.Head().Seq}] = start
 	}

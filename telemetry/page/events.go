@@ -1,13 +1,14 @@
 package page
 
 import (
-	"io/fs"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"net/url"
-	"path"
 	"slices"
-	"strings"
 
 	"emberwing/telemetry/ground"
+	"emberwing/telemetry/store"
 	"emberwing/telemetry/wire"
 )
 
@@ -31,8 +32,22 @@ type pictureView struct {
 	sha256     string
 }
 
+// answerView is what an operator said an event is.
+type answerView struct {
+	Verdict  string    `json:"verdict"`
+	Operator string    `json:"operator"`
+	Note     string    `json:"note"`
+	At       wire.Time `json:"at"`
+	Delivery string    `json:"delivery"` // of the command that tells the drone: "", "pending", "done", "refused" or "failed"
+}
+
 // eventView is an event in its latest known form.
 type eventView struct {
+	ID       int64            `json:"id"` // in the archive; 0 when it is in none
+	Key      string           `json:"key"`
+	Answer   *answerView      `json:"ack"` // null until somebody answers
+	Exercise bool             `json:"exercise"`
+	Muted    bool             `json:"muted"`
 	Fleet    string           `json:"fleet"`
 	Drone    string           `json:"drone"`
 	Boot     string           `json:"boot"`
@@ -49,14 +64,19 @@ type eventView struct {
 	Ended    wire.Time        `json:"ended,omitzero"`
 	Begin    *stepView        `json:"begin"` // null when the alert that began the event was not received
 	Last     stepView         `json:"last"`
-	Evidence wire.Evidence    `json:"evidence"`
+	Evidence wire.Evidence    `json:"evidence"` // without its thumbnail
 	Picture  *pictureView     `json:"picture"`
+	row      int64            // latest of the archive's feed that went in
 }
+
+// waits tells whether an operator still has to say something.
+func (v *eventView) waits() bool { return v.Task == wire.TaskFire && v.Answer == nil }
 
 type event struct {
 	key   string
 	drone string
 	view  eventView
+	thumb []byte // JPEG; must not be changed
 }
 
 // events are kept in the order in which they became known.
@@ -67,7 +87,7 @@ type events struct {
 }
 
 func (f *fleet) alert(d *drone, a *wire.Alert, r ground.Received) {
-	step := stepOf(a, r)
+	step := stepOf(a, wire.At(r.At))
 	d.delays.Record(r.At.Round(0).Sub(a.Captured.Time))
 	e := f.event(d, a)
 	v := &e.view
@@ -79,15 +99,59 @@ func (f *fleet) alert(d *drone, a *wire.Alert, r ground.Received) {
 	if newest {
 		v.advance(a, step)
 	}
-	v.choosePicture(a)
+	e.choosePicture(a)
+	d.moved(a.Evidence.Position, a.Evidence.View)
+	if r.Entry != nil && r.Entry.Event != nil {
+		v.archived(r.Entry.Event)
+	}
 	f.markCutOff(e, d.link.Boot)
 	f.board.put(key{kindEvent, e.key}, v)
 }
 
-func stepOf(a *wire.Alert, r ground.Received) stepView {
+// stored takes in an event as the archive knows it.
+func (f *fleet) stored(s *store.Event) {
+	if s.Latest == nil || s.Latest.Validate() != nil {
+		return
+	}
+	d := f.drone(s.Latest.Head())
+	e := f.event(d, s.Latest)
+	v := &e.view
+	if v.row > s.Row {
+		return
+	}
+	if v.Steps == 0 || s.Revision > v.Revision {
+		v.advance(s.Latest, stepOf(s.Latest, s.Last))
+		e.choosePicture(s.Latest)
+	}
+	if v.Begin == nil && s.Steps > s.Revision { // all of them were received
+		v.Begin = &stepView{Phase: wire.PhaseBegin, Captured: s.Started, Received: s.First, DelayMS: s.First.Sub(s.Started.Time).Milliseconds()}
+	}
+	v.archived(s)
+	f.markCutOff(e, d.link.Boot)
+	f.board.put(key{kindEvent, e.key}, v)
+}
+
+// archived notes what only the archive knows.
+func (v *eventView) archived(s *store.Event) {
+	v.ID, v.row, v.Steps = s.ID, s.Row, max(v.Steps, s.Steps)
+	v.Answer = nil
+	if k := s.Verdict; k != nil {
+		v.Answer = &answerView{k.Verdict, k.Operator, k.Note, k.At, k.Delivery}
+	}
+	if p := s.Picture; p != nil {
+		at := pictureView{Captured: v.Last.Captured, Calibrated: v.Evidence.Calibrated}
+		if v.Picture != nil {
+			at = *v.Picture
+		}
+		at.URL, at.Width, at.Height = fmt.Sprintf("%s%d?v=%.16s", archivePrefix, s.ID, p.SHA256), p.Width, p.Height
+		v.Picture = &at
+	}
+}
+
+func stepOf(a *wire.Alert, received wire.Time) stepView {
 	return stepView{
-		Phase: a.Phase, Revision: a.Revision, Captured: a.Captured, Received: wire.At(r.At),
-		DelayMS: wire.At(r.At).Sub(a.Captured.Time).Milliseconds(),
+		Phase: a.Phase, Revision: a.Revision, Captured: a.Captured, Received: received,
+		DelayMS: received.Sub(a.Captured.Time).Milliseconds(),
 	}
 }
 
@@ -95,6 +159,7 @@ func stepOf(a *wire.Alert, r ground.Received) stepView {
 func (v *eventView) advance(a *wire.Alert, step stepView) {
 	v.Label, v.Phase, v.Revision, v.Late, v.Clock = a.Label, a.Phase, a.Revision, a.Late, a.Clock
 	v.Started, v.Ended, v.Last, v.Evidence = a.Started, a.Ended, step, a.Evidence
+	v.Exercise, v.Muted, v.Evidence.Thumb = a.Exercise, a.Muted, nil
 	if v.Evidence.Scores == nil {
 		v.Evidence.Scores = wire.Scores{}
 	}
@@ -102,42 +167,21 @@ func (v *eventView) advance(a *wire.Alert, step stepView) {
 
 // choosePicture keeps the picture with the highest score. That of an end shows what is
 // no longer there, so it serves only when there is no other.
-func (v *eventView) choosePicture(a *wire.Alert) {
-	s := a.Evidence.Snapshot
-	if s == nil || v.Picture != nil && (a.Phase == wire.PhaseEnd || a.Evidence.Calibrated < v.Picture.Calibrated) {
+func (e *event) choosePicture(a *wire.Alert) {
+	v := &e.view
+	s, thumb := a.Evidence.Snapshot, a.Evidence.Thumb
+	if s == nil && thumb == nil || v.Picture != nil && (a.Phase == wire.PhaseEnd || a.Evidence.Calibrated < v.Picture.Calibrated) {
 		return
 	}
-	v.Picture = &pictureView{
-		URL: pictureURL(s.Ref), Ref: s.Ref, Width: s.Width, Height: s.Height,
-		Captured: a.Captured, Calibrated: a.Evidence.Calibrated, sha256: s.SHA256,
+	p := &pictureView{Captured: a.Captured, Calibrated: a.Evidence.Calibrated}
+	if s != nil {
+		p.URL, p.Ref, p.Width, p.Height, p.sha256 = pictureURL(s.Ref), s.Ref, s.Width, s.Height, s.SHA256
 	}
-}
-
-// pictureURL returns the relative address of a picture, "" when ref is not the plain
-// name of a picture file.
-func pictureURL(ref string) string {
-	if pictureType(ref) == "" {
-		return ""
+	if thumb != nil {
+		sum := sha256.Sum256(thumb)
+		e.thumb, p.URL = thumb, (&url.URL{Path: thumbPrefix + e.key}).EscapedPath()+"?v="+hex.EncodeToString(sum[:4])
 	}
-	return (&url.URL{Path: picturePrefix + ref}).EscapedPath()
-}
-
-const picturePrefix = "pictures/"
-
-// pictureType returns the content type by the name of a file, "" when the name is none
-// that may be served: only relative names without hidden or parent folders.
-func pictureType(ref string) string {
-	hidden := strings.HasPrefix(ref, ".") || strings.Contains(ref, "/.")
-	if !fs.ValidPath(ref) || hidden || strings.ContainsAny(ref, "\\:") {
-		return ""
-	}
-	switch strings.ToLower(path.Ext(ref)) {
-	case ".jpg", ".jpeg":
-		return "image/jpeg"
-	case ".png":
-		return "image/png"
-	}
-	return ""
+	v.Picture = p
 }
 
 // markCutOff notes whether an active event belongs to an earlier run of the daemon.
@@ -158,32 +202,52 @@ func (f *fleet) event(d *drone, a *wire.Alert) *event {
 	if len(f.events.ordered) >= f.events.max {
 		f.forgetEvent()
 	}
-	e := &event{key: k, drone: d.id, view: eventView{Fleet: a.Fleet, Drone: a.Drone, Boot: a.Boot, Event: a.Event, Task: a.Task}}
+	e := &event{key: k, drone: d.id, view: eventView{Key: k, Fleet: a.Fleet, Drone: a.Drone, Boot: a.Boot, Event: a.Event, Task: a.Task}}
 	f.events.byKey[k] = e
 	f.events.ordered = append(f.events.ordered, e)
 	return e
 }
 
-// forgetEvent drops the oldest event of the drone that has most of them, an ended one if
-// there is one: a drone that floods the feed drives out nobody's events but its own.
+// forgetEvent drops an event of the drone that has most of them: a drone that floods the
+// feed drives out nobody's events but its own. The oldest that asks for nothing goes
+// first, then the oldest that has ended, then the oldest.
 func (f *fleet) forgetEvent() {
-	count := make(map[string]int)
-	var busiest string
-	for _, e := range f.events.ordered {
-		count[e.drone]++
-		if count[e.drone] > count[busiest] {
-			busiest = e.drone
+	busiest := f.events.busiest()
+	wanted := []func(*event) bool{
+		func(e *event) bool { return !e.view.waits() && e.view.Phase == wire.PhaseEnd },
+		func(e *event) bool { return e.view.Phase == wire.PhaseEnd },
+		func(*event) bool { return true },
+	}
+	for _, may := range wanted {
+		i := slices.IndexFunc(f.events.ordered, func(e *event) bool { return e.drone == busiest && may(e) })
+		if i >= 0 {
+			f.dropEvent(i)
+			return
 		}
 	}
-	i := slices.IndexFunc(f.events.ordered, func(e *event) bool { return e.drone == busiest && e.view.Phase == wire.PhaseEnd })
-	if i < 0 {
-		i = slices.IndexFunc(f.events.ordered, func(e *event) bool { return e.drone == busiest })
-	}
+}
+
+func (f *fleet) dropEvent(i int) {
 	e := f.events.ordered[i]
 	f.events.ordered = slices.Delete(f.events.ordered, i, i+1)
 	delete(f.events.byKey, e.key)
 	f.forgotten++
+	if e.view.waits() {
+		f.unseen++
+	}
 	f.board.remove(key{kindEvent, e.key})
+}
+
+// busiest returns the drone with most events.
+func (s *events) busiest() (drone string) {
+	count := make(map[string]int)
+	for _, e := range s.ordered {
+		count[e.drone]++
+		if count[e.drone] > count[drone] {
+			drone = e.drone
+		}
+	}
+	return drone
 }
 
 // picture returns what a remembered event says about the picture that it names ref.

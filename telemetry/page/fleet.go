@@ -5,6 +5,7 @@ import (
 
 	"emberwing/telemetry/ground"
 	"emberwing/telemetry/latency"
+	"emberwing/telemetry/store"
 	"emberwing/telemetry/wire"
 )
 
@@ -30,6 +31,13 @@ type droneView struct {
 	Started  wire.Time        `json:"started,omitzero"`
 	Clock    wire.ClockSource `json:"clock"`
 	Missing  uint64           `json:"missing"` // alerts missing in the sequence
+
+	AlertDepth *uint64 `json:"alert_depth"` // alerts that wait on the drone; null when it has not said
+	BulkDepth  uint64  `json:"bulk_depth"`  // other messages that wait on it
+	Dropped    uint64  `json:"dropped"`     // of them, given up since its start
+
+	Position *wire.Position `json:"position"` // null when not known
+	View     *wire.View     `json:"view"`     // where its camera looks
 }
 
 // healthView is the latest health of a drone.
@@ -42,6 +50,10 @@ type healthView struct {
 	Source     *wire.SourceState `json:"source"`
 	Link       *wire.LinkState   `json:"link"`
 	Sensors    []wire.Sensor     `json:"sensors"`
+	Memory     *wire.Memory      `json:"memory"`
+	Disk       *wire.Disk        `json:"disk"`
+	Profile    string            `json:"profile"`
+	Mutes      []wire.Mute       `json:"mutes"`
 }
 
 // drone is what the page knows of one drone.
@@ -50,6 +62,10 @@ type drone struct {
 	link   droneView
 	stats  *flightStats
 	delays latency.Histogram // capture to arrival of alerts
+	series ring[sample]
+	track  ring[[2]float64] // latitude, longitude
+
+	hottest *float64 // °C, of the latest health; nil when no sensor says
 }
 
 // fleet folds messages into entries of the board.
@@ -60,6 +76,7 @@ type fleet struct {
 	heard     *list.List               // most recently heard first
 	events    events
 	forgotten uint64
+	unseen    uint64 // events that wait for an answer and were forgotten
 	scratch   latency.Histogram
 }
 
@@ -72,6 +89,12 @@ func newFleet(maxDrones, maxEvents int) *fleet {
 }
 
 func (f *fleet) handle(r ground.Received) {
+	if r.Message == nil {
+		if r.Entry.Event != nil {
+			f.stored(r.Entry.Event)
+		}
+		return
+	}
 	d := f.drone(r.Message.Head())
 	switch m := r.Message.(type) {
 	case *wire.Status:
@@ -84,8 +107,23 @@ func (f *fleet) handle(r ground.Received) {
 	case *wire.Health:
 		f.setBoot(d, m.Boot)
 		f.health(d, m, r)
+	case *wire.Result:
+		if r.Entry != nil && r.Entry.Event != nil {
+			f.stored(r.Entry.Event)
+		}
 	}
 	f.heardFrom(d, r)
+}
+
+// storedDrone takes in a drone as the archive knows it.
+func (f *fleet) storedDrone(s *store.Drone) {
+	d := f.drone(&wire.Header{Fleet: s.Fleet, Drone: s.Drone})
+	if !s.Heard.IsZero() {
+		at := wire.At(s.Heard)
+		d.link.Heard = &at
+	}
+	d.link.Missing = min(s.Sequence.Count(), wire.MaxSeq)
+	f.board.put(key{kindDrone, d.id}, &d.link)
 }
 
 // drone returns the entry for the sender of a message, and makes it if need be.
@@ -146,7 +184,27 @@ func (f *fleet) health(d *drone, h *wire.Health, r ground.Received) {
 	f.board.put(key{kindHealth, d.id}, &healthView{
 		Fleet: h.Fleet, Drone: h.Drone, Received: wire.At(r.At), State: h.State,
 		Conditions: listOf(h.Conditions), Source: h.Source, Link: h.Link, Sensors: listOf(h.Sensors),
+		Memory: h.Memory, Disk: h.Disk, Profile: h.Profile, Mutes: listOf(h.Mutes),
 	})
+	d.moved(h.Position, h.View)
+	d.queues(h.Telemetry)
+	d.hottest = hottest(h.Sensors)
+}
+
+// moved notes where a drone is and where its camera looks.
+func (d *drone) moved(p *wire.Position, v *wire.View) {
+	if p == nil {
+		return
+	}
+	d.link.Position, d.link.View = p, v
+	if at := [2]float64{p.Lat, p.Lon}; d.track.len() == 0 || d.track.last() != at {
+		d.track.add(at, maxTrack)
+	}
+}
+
+// queues notes what waits on a drone.
+func (d *drone) queues(t wire.Delivery) {
+	d.link.AlertDepth, d.link.BulkDepth, d.link.Dropped = &t.AlertDepth, t.BulkDepth, t.Dropped
 }
 
 // listOf makes JSON say [] instead of null.

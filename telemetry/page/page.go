@@ -13,12 +13,16 @@
 package page
 
 import (
+	"context"
+	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"emberwing/telemetry/ground"
+	"emberwing/telemetry/store"
 	"emberwing/telemetry/wire"
 )
 
@@ -26,6 +30,45 @@ var (
 	_ ground.Handler = (*Page)(nil)
 	_ http.Handler   = (*Page)(nil)
 )
+
+// Archive is what the ground station has stored. *store.Store is one.
+type Archive interface {
+	Events(context.Context, store.Query) ([]store.Event, error)
+	Picture(ctx context.Context, event int64) ([]byte, store.Picture, error)
+	Drones(context.Context) ([]store.Drone, error)
+}
+
+// Answer is what an operator says an event is.
+type Answer struct {
+	Event    int64        `json:"id"` // number of the event in the archive
+	Verdict  wire.Verdict `json:"verdict"`
+	Operator string       `json:"operator"`
+	Note     string       `json:"note"`
+	Replace  bool         `json:"replace"` // an earlier answer, which the operator has seen
+}
+
+// Condition of the ground station itself.
+type Condition struct {
+	Connected bool             `json:"connected"` // to the broker
+	Alarms    []wire.Condition `json:"alarms"`
+}
+
+// Map holds map tiles in the scheme of web maps, north at y = 0.
+type Map interface {
+	// Info describes the tiles.
+	Info() MapInfo
+	// Tile returns a tile as it is to be sent, with its content type and encoding ("" or
+	// "gzip"), or an error that wraps fs.ErrNotExist.
+	Tile(z, x, y int) (body []byte, contentType, encoding string, err error)
+}
+
+// MapInfo describes map tiles.
+type MapInfo struct {
+	Kind   string `json:"kind"` // "raster" or "vector"
+	Min    int    `json:"min"`  // zoom
+	Max    int    `json:"max"`  // zoom
+	Credit string `json:"credit"`
+}
 
 // Options of a Page. Zero means the default, where there is one.
 type Options struct {
@@ -38,13 +81,23 @@ type Options struct {
 	Banner   string   // shown on top of everything: that the flight is synthetic, an exercise, …
 	Hosts    []string // DNS names under which the page may be asked for, besides localhost and IP addresses
 
-	MaxEvents  int // remembered, 200; beyond, the drone with most events loses its oldest
+	Archive Archive          // what Load reads and the history is searched in; nil: only what is remembered
+	Station func() Condition // asked every 2 s for each browser; nil: not known
+	Map     Map              // below everything else on the map; nil: none
+
+	// Answer stores an answer durably and returns the event as it is then. nil: events
+	// cannot be answered on this page.
+	Answer func(context.Context, Answer) (store.Event, error)
+
+	Token string // to log in with, at least MinToken bytes; "" asks for none
+
+	MaxEvents  int // remembered, 500; beyond, the drone with most events loses its oldest
 	MaxDrones  int // remembered, 256; beyond, the one not heard for longest is forgotten
 	MaxStreams int // browsers at a time, 64; more are told to come back later
 }
 
 func (o Options) withDefaults() Options {
-	setDefault(&o.MaxEvents, 200)
+	setDefault(&o.MaxEvents, 500)
 	setDefault(&o.MaxDrones, 256)
 	setDefault(&o.MaxStreams, 64)
 	return o
@@ -74,7 +127,8 @@ type Stats struct {
 type Page struct {
 	opts    Options
 	epoch   string // names this Page in event ids, so that ids of an earlier one are not resumed
-	mux     *http.ServeMux
+	guard   *guard
+	handler http.Handler
 	streams streams
 
 	resumed, resets, superseded, invalid atomic.Uint64
@@ -88,23 +142,59 @@ type Page struct {
 func New(opts Options) *Page {
 	opts = opts.withDefaults()
 	p := &Page{
-		opts: opts, epoch: wire.NewBoot(), changed: make(chan struct{}),
+		opts: opts, epoch: wire.NewBoot(), changed: make(chan struct{}), guard: newGuard(opts.Token, opts.Hosts),
 		streams: newStreams(opts.MaxStreams), fleet: newFleet(opts.MaxDrones, opts.MaxEvents),
 	}
-	p.mux = p.routes()
+	p.handler = p.Guard(p.routes())
 	return p
+}
+
+// Load takes in what the archive holds: all fires that wait for an answer and the newest
+// of all events, as far as the limits allow. Call it before the first Handle.
+func (p *Page) Load(ctx context.Context) error {
+	if p.opts.Archive == nil {
+		return nil
+	}
+	waiting, err := p.opts.Archive.Events(ctx, store.Query{Task: wire.TaskFire, Unacknowledged: true, Limit: p.opts.MaxEvents})
+	if err != nil {
+		return fmt.Errorf("load page: %w", err)
+	}
+	newest, err := p.opts.Archive.Events(ctx, store.Query{Limit: max(0, p.opts.MaxEvents-len(waiting)) + 1})
+	if err != nil {
+		return fmt.Errorf("load page: %w", err)
+	}
+	drones, err := p.opts.Archive.Drones(ctx)
+	if err != nil {
+		return fmt.Errorf("load page: %w", err)
+	}
+	all := append(waiting, newest...)
+	slices.SortStableFunc(all, func(a, b store.Event) int { return int(a.ID - b.ID) })
+	p.change(func(f *fleet) {
+		for i := range drones {
+			f.storedDrone(&drones[i])
+		}
+		for i := range all {
+			f.stored(&all[i])
+		}
+	})
+	return nil
 }
 
 // Handle implements ground.Handler. It keeps parts of the message, changes nothing in
 // it, and never waits for a browser. Messages that break the schema are counted and ignored.
 func (p *Page) Handle(r ground.Received) {
-	if r.Message == nil || r.Message.Validate() != nil {
+	if r.Message == nil && r.Entry == nil || r.Message != nil && r.Message.Validate() != nil {
 		p.invalid.Add(1)
 		return
 	}
+	p.change(func(f *fleet) { f.handle(r) })
+}
+
+// change changes what is shown and wakes the streams.
+func (p *Page) change(do func(*fleet)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fleet.handle(r)
+	do(p.fleet)
 	close(p.changed)
 	p.changed = make(chan struct{})
 }

@@ -79,6 +79,8 @@ func (f *fleet) stats(d *drone, m *wire.Stats, r ground.Received) {
 		s.merge(st, &f.scratch)
 	}
 	v.Stages = s.table(&d.delays)
+	d.queues(m.Telemetry)
+	d.series.add(sampleOf(v, d.hottest), maxSeries)
 	f.board.put(key{kindStats, d.id}, v)
 }
 

@@ -119,9 +119,9 @@ func deadline(s *stream, in time.Duration) error {
 
 // serveEvents is the stream of server-sent events:
 //
-//	hello {"now","software","banner","reset"}   first, and again when the state starts anew
-//	put   {"kind","key","value"}                newest form of an entry, value null when gone; has an id
-//	ping  {"now","skipped"}                     after the first state, and every 2 s
+//	hello {"now","reset","verdicts",…}             first, and again when the state starts anew
+//	put   {"kind","key","value"}                   newest form of an entry, value null when gone; has an id
+//	ping  {"now","skipped","unseen","station"}     after the first state, and every 2 s
 func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 	s := &stream{page: p, w: w, control: http.NewResponseController(w), seq: p.position(r)}
 	h := w.Header()
@@ -244,18 +244,23 @@ func (s *stream) writeHello(reset bool) {
 	}
 	s.greeted = true
 	fmt.Fprintf(&s.buf, "retry: 1000\nevent: hello\ndata: %s\n\n", encode(struct {
-		Now      wire.Time `json:"now"`
-		Software string    `json:"software"`
-		Banner   string    `json:"banner"`
-		Reset    bool      `json:"reset"`
-	}{wire.At(time.Now()), p.opts.Software, p.opts.Banner, reset}))
+		Now      wire.Time     `json:"now"`
+		Software string        `json:"software"`
+		Banner   string        `json:"banner"`
+		Reset    bool          `json:"reset"`
+		Answers  bool          `json:"answers"`
+		Verdicts []verdictView `json:"verdicts"`
+		Map      *MapInfo      `json:"map"`
+	}{wire.At(time.Now()), p.opts.Software, p.opts.Banner, reset, p.opts.Answer != nil, verdicts(), p.mapInfo()}))
 }
 
 func (s *stream) writePing() {
 	fmt.Fprintf(&s.buf, "event: ping\ndata: %s\n\n", encode(struct {
-		Now     wire.Time `json:"now"`
-		Skipped uint64    `json:"skipped"`
-	}{wire.At(time.Now()), s.skipped}))
+		Now     wire.Time  `json:"now"`
+		Skipped uint64     `json:"skipped"`
+		Unseen  uint64     `json:"unseen"`
+		Station *Condition `json:"station"`
+	}{wire.At(time.Now()), s.skipped, s.page.unseen(), s.page.condition()}))
 }
 
 func (s *stream) sendPing() error {

@@ -2,16 +2,19 @@
 // reconnects by itself; a connection that stays open but silent is replaced here.
 
 const SILENT = 7000; // ms; the server pings every 2 s
+const empty = () => ({ drone: new Map(), health: new Map(), stats: new Map(), event: new Map() });
 
 export class Feed {
   constructor(changed) {
-    this.changed = changed; // (kind, key, value or null, fresh)
-    this.entries = { drone: new Map(), health: new Map(), stats: new Map(), event: new Map() };
+    this.changed = changed; // (kind, key, value or null, settled, value before); kind "all" when everything is new
+    this.entries = empty();
     this.last = "";
     this.heard = 0; // performance.now() of the latest sign of life
     this.offset = 0; // server clock minus ours, ms
     this.settled = false; // false until the state as of now has been received
     this.skipped = 0;
+    this.unseen = 0; // events that wait and that the server no longer holds
+    this.station = null; // what the station says of itself: {connected, alarms}
     this.hello = {};
     this.connect();
     setInterval(() => this.watch(), 1000);
@@ -27,6 +30,11 @@ export class Feed {
     return this.heard === 0 ? Infinity : performance.now() - this.heard;
   }
 
+  // verdicts that an operator may give: [{id, text, hint}].
+  verdicts() {
+    return this.hello.verdicts ?? [];
+  }
+
   connect() {
     this.source?.close();
     this.opened = performance.now();
@@ -38,7 +46,15 @@ export class Feed {
 
   watch() {
     const quiet = Math.min(this.silence(), performance.now() - this.opened);
-    if (quiet > SILENT || this.source.readyState === EventSource.CLOSED) this.connect();
+    const closed = this.source.readyState === EventSource.CLOSED;
+    if (closed) this.checkSession();
+    if (quiet > SILENT || closed) this.connect();
+  }
+
+  // checkSession goes to the login when that is why the stream was refused.
+  async checkSession() {
+    const response = await fetch("session").catch(() => null);
+    if (response?.status === 401) location.assign("login");
   }
 
   onHello(hello) {
@@ -61,10 +77,14 @@ export class Feed {
     this.changed(kind, key, value, this.settled, before);
   }
 
-  onPing({ now, skipped }) {
+  onPing({ now, skipped, unseen, station }) {
     this.sync(now);
+    const first = !this.settled;
     this.settled = true;
     this.skipped = skipped;
+    this.unseen = unseen;
+    this.station = station;
+    if (first) this.changed("all", "", null, true);
   }
 
   sync(now) {

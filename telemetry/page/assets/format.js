@@ -48,3 +48,11 @@ export function reading(sensor) {
   }
   return `${Number.isInteger(v) ? v : v.toFixed(1)} ${unit}`;
 }
+
+// bytes with a decimal prefix.
+export function bytes(v) {
+  for (const [limit, unit] of [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {
+    if (v >= limit) return `${(v / limit).toFixed(v >= 100 * limit ? 0 : 1)} ${unit}`;
+  }
+  return `${v} B`;
+}

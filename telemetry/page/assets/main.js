@@ -1,52 +1,184 @@
 // Joins the feed to the parts of the page.
 
+import { card, waits } from "./alerts.js";
+import { get, post } from "./api.js";
+import { Charts, point } from "./charts.js";
 import { byId, List, mark, text } from "./dom.js";
 import * as drones from "./drones.js";
-import * as events from "./events.js";
+import { active, name } from "./evidence.js";
 import { Feed } from "./feed.js";
 import { clock, count, duration, millis, score } from "./format.js";
-import * as stats from "./stats.js";
+import { History } from "./history.js";
+import { Keys } from "./keys.js";
+import { MapView } from "./map.js";
+import { Sound } from "./sound.js";
+import { Table } from "./stats.js";
+import { recall, remember } from "./store.js";
 
-const HISTORY = 100; // lines shown
-const STRIP = 12; // drones in the header, those that need attention first
+const LOST = 5000; // ms of silence after which the feed counts as lost
+const MAPPED = 50; // events on the map besides those that wait
+
+// page is what the parts know of the whole.
+const page = {
+  chosenKey: "", closed: false, chosen: () => page.chosenKey, choose, chooseDrone, answered,
+  acknowledge: (_, answer) => post("acknowledge", answer),
+};
 
 let due = false;
-const feed = new Feed((kind, key, value, settled, before) => {
-  if (kind === "event" && settled && value) announce(value, before);
+const feed = (page.feed = new Feed(changed));
+const sound = new Sound(byId("sound"));
+const history = new History(page);
+const map = new MapView(byId("map"), page);
+const lists = {
+  waiting: new List(byId("waiting-list"), card(page)),
+  gesture: new List(byId("gesture-list"), card(page)),
+  answered: new List(byId("answered-list"), card(page)),
+  link: new List(byId("link-list"), drones.row(page)),
+  drone: new List(byId("drone-list"), drones.row(page)),
+};
+let detail = null; // of the chosen drone: {key, health, table, charts}
+
+// changed is told of every entry of the feed.
+function changed(kind, key, value, settled, before) {
+  if (kind === "all") everything(settled);
+  if (kind === "event") {
+    if (settled && value) announce(value, before);
+    if (settled && value && waits(value) && !value.muted) sound.event(key);
+    history.changed(key, value);
+  }
+  if (kind === "drone" && value?.position) map.track(key, value.position);
+  if (kind === "stats" && value && detail?.key === key) detail.charts.add(point(value, feed.entries.health.get(key)));
   if (due) return;
   due = true;
   setTimeout(show, 0);
-});
+}
 
-const lists = {
-  active: new List(byId("active-list"), events.card(feed)),
-  history: new List(byId("history-list"), events.line),
-  strip: new List(byId("strip"), drones.chip(feed)),
-  drone: new List(byId("drone-list"), drones.row(feed)),
-  health: new List(byId("health-list"), drones.block(feed)),
-  stats: new List(byId("stats-list"), stats.block(feed)),
-};
+// everything begins anew: at first, and when the station has restarted.
+function everything(settled) {
+  if (!settled) {
+    history.forget();
+    return;
+  }
+  map.tiles.use(feed.hello.map);
+  for (const [key, v] of feed.entries.event) if (waits(v) && !v.muted) sound.event(key);
+  loadTracks();
+  enter(view());
+}
+
+async function loadTracks() {
+  const { tracks } = await get("tracks").catch(() => ({ tracks: {} }));
+  map.forget();
+  for (const [key, points] of Object.entries(tracks)) for (const [lat, lon] of points) map.track(key, { lat, lon });
+  show();
+}
 
 // announce tells screen readers of what is new: a fire at once, the rest when they pause.
 function announce(v, before) {
-  const what = `${events.name(v)}, drone ${v.drone}`;
-  if (!before && events.active(v)) {
+  const what = `${name(v)}, drone ${v.drone}`;
+  if (!before && active(v)) {
     text(byId(v.task === "fire" ? "say-now" : "say"), `New event. ${what}, score ${score(v.evidence.calibrated)}, ${clock(v.started)}.`);
-  } else if (before && events.active(before) && !events.active(v)) {
+  } else if (before && active(before) && !active(v)) {
     text(byId("say"), `Ended. ${what}, ${clock(v.last.captured)}.`);
   }
 }
 
+// ---- views ----
+
+const views = ["alerts", "history", "drones"];
+const view = () => views.find((v) => `#${v}` === location.hash) ?? "alerts";
+
+function enter(v) {
+  document.body.dataset.view = v;
+  for (const a of document.querySelectorAll("nav a")) {
+    if (a.dataset.view === v) a.setAttribute("aria-current", "page");
+    else a.removeAttribute("aria-current");
+  }
+  if (v === "history" && feed.settled) history.enter();
+  show();
+}
+
+function go(v) {
+  location.hash = v;
+}
+
+// ---- the chosen alert ----
+
+const cards = () => [...document.querySelectorAll(".view[data-view=alerts] .card")];
+
+// choose opens a card, or closes it.
+function choose(key, close) {
+  page.closed = close;
+  page.chosenKey = close ? "" : key;
+  for (const list of [lists.waiting, lists.gesture, lists.answered]) list.tick();
+}
+
+function step(by) {
+  go("alerts");
+  const all = cards();
+  const from = all.findIndex((c) => c.contains(document.activeElement));
+  const to = from >= 0 ? from + by : 0;
+  all[Math.max(0, Math.min(all.length - 1, to))]?.focus();
+}
+
+function answerChosen() {
+  const c = cards().find((node) => node.dataset.key === page.chosenKey) ?? cards()[0];
+  if (!c) return;
+  go("alerts");
+  choose(c.dataset.key, false);
+  c.querySelector(".panel > button")?.click();
+}
+
+// answered moves on to the next alert that waits.
+function answered(v, verdict) {
+  text(byId("say"), `${name(v)} of drone ${v.drone} answered: ${verdict.text}.`);
+  const key = [...feed.entries.event].find(([, e]) => e.id === v.id)?.[0];
+  const next = waiting().find(([k]) => k !== key)?.[0] ?? "";
+  choose(next, false);
+  const node = cards().find((c) => c.dataset.key === next);
+  if (view() === "alerts") (node ?? byId("waiting")).focus();
+}
+
+// ---- the chosen drone ----
+
+function chooseDrone(key) {
+  detail = { key, health: new drones.Health(feed, key), table: new Table(feed), charts: new Charts(key) };
+  byId("detail-body").replaceChildren(detail.health.node, detail.charts.node, detail.table.node);
+  go("drones");
+  showDetail();
+}
+
+function showDetail() {
+  const known = detail && feed.entries.drone.get(detail.key);
+  if (!known && view() === "drones" && feed.settled && feed.entries.drone.size > 0) {
+    return chooseDrone(sorted("drone", drones.worstFirst(feed.now()))[0][0]);
+  }
+  byId("detail-empty").hidden = Boolean(known);
+  byId("detail-body").hidden = !known;
+  if (!known) return;
+  text(byId("detail"), `Drone ${known.drone}`);
+  const health = feed.entries.health.get(detail.key);
+  const stats = feed.entries.stats.get(detail.key);
+  detail.health.node.hidden = !health;
+  detail.table.node.hidden = !stats;
+  if (health) detail.health.update(health);
+  if (stats) detail.table.update(stats);
+  detail.charts.draw();
+}
+
+// ---- what is shown ----
+
 const sorted = (kind, compare) => [...feed.entries[kind]].sort(([, a], [, b]) => compare(a, b));
 const byName = (a, b) => a.fleet.localeCompare(b.fleet) || a.drone.localeCompare(b.drone);
 const newestFirst = (a, b) => millis(b.started) - millis(a.started);
-const urgentFirst = (a, b) => (a.task === "fire" ? 0 : 1) - (b.task === "fire" ? 0 : 1) || newestFirst(a, b);
+const urgentFirst = (a, b) => active(b) - active(a) || newestFirst(a, b);
 
-function section(list, id, items, total = items.length) {
-  list.show(items);
+const events = (want, compare) => [...feed.entries.event].filter(([, v]) => want(v)).sort(([, a], [, b]) => compare(a, b));
+const waiting = () => events(waits, urgentFirst);
+
+function section(id, items) {
+  lists[id].show(items);
   const empty = byId(`${id}-empty`);
   if (empty) empty.hidden = items.length > 0;
-  return total;
 }
 
 function counter(id, value) {
@@ -55,56 +187,115 @@ function counter(id, value) {
 
 function show() {
   due = false;
-  const all = [...feed.entries.event];
-  const on = all.filter(([, v]) => events.active(v)).sort(([, a], [, b]) => urgentFirst(a, b));
-  const off = all.filter(([, v]) => !events.active(v)).sort(([, a], [, b]) => newestFirst(a, b));
-  counter("active", section(lists.active, "active", on));
-  counter("history", section(lists.history, "history", off.slice(0, HISTORY), off.length));
-  counter("drones", section(lists.drone, "drone", sorted("drone", byName)));
-  lists.strip.show(sorted("drone", drones.worstFirst(feed.now())).slice(0, STRIP));
-  section(lists.health, "health", sorted("health", byName));
-  section(lists.stats, "stats", sorted("stats", byName));
-  const banner = byId("banner");
-  banner.hidden = !feed.hello.banner;
-  text(banner, feed.hello.banner ?? "");
-  summarise(on.map(([, v]) => v));
+  const open = waiting();
+  const gestures = events((v) => v.task === "gesture" && active(v) && !v.cut_off, newestFirst);
+  // What is open stays open: nobody shall answer an alert that has just taken its place.
+  if (!page.closed && !feed.entries.event.has(page.chosenKey)) page.chosenKey = open[0]?.[0] ?? "";
+  section("waiting", open);
+  section("gesture", gestures);
+  const answeredOn = events((v) => v.task === "fire" && v.ack && active(v), newestFirst);
+  section("answered", answeredOn);
+  byId("answered-section").hidden = answeredOn.length === 0;
+  section("link", sorted("drone", drones.worstFirst(feed.now())));
+  section("drone", sorted("drone", byName));
+  counter("waiting", open.length);
+  counter("gestures", gestures.length);
+  counter("links", feed.entries.drone.size);
+  counter("drones", feed.entries.drone.size);
+  map.show([...feed.entries.drone], [...open, ...events((v) => !waits(v), newestFirst).slice(0, MAPPED)]);
+  showDetail();
+  summarise(open);
   tick();
 }
 
-function summarise(on) {
-  const fires = on.filter((v) => v.task === "fire").length;
-  const gestures = on.length - fires;
-  const parts = [fires > 0 && `${fires} fire`, gestures > 0 && `${gestures} gesture`].filter(Boolean).join(", ");
+function summarise(open) {
+  const banner = byId("banner");
+  banner.hidden = !feed.hello.banner;
+  text(banner, feed.hello.banner ?? "");
+  const on = open.filter(([, v]) => active(v)).length;
   const node = byId("summary");
-  text(node, parts ? `${parts} active` : "No active event is known");
-  node.dataset.fire = fires > 0;
-  document.title = on.length > 0 ? `(${on.length}) Emberwing` : "Emberwing";
+  const words = open.length === 0 ? "No alert waits" : `${count(open.length)} alert${open.length > 1 ? "s" : ""} wait${open.length > 1 ? "" : "s"}${on > 0 ? `, ${count(on)} going on` : ""}`;
+  text(node, feed.settled ? words : "Waiting for the first data");
+  node.dataset.fire = open.length > 0;
+  text(byId("badge"), open.length > 0 ? count(open.length) : "");
+  document.title = open.length > 0 ? `(${open.length}) Emberwing` : "Emberwing";
+  byId("icon").href = open.length > 0 ? "assets/icon-alert.svg" : "assets/icon.svg";
 }
 
-const feedStates = {
-  live: ["disc", "good"],
-  waiting: ["half", "warn"],
-  lost: ["triangle", "bad"],
-};
+// ---- the passing of time ----
+
+const feedStates = { live: ["disc", "good"], waiting: ["half", "warn"], lost: ["triangle", "bad"] };
+
+function feedState() {
+  const silence = feed.silence();
+  if (silence === Infinity) return "waiting";
+  return silence > LOST ? "lost" : "live";
+}
+
+function showFeed() {
+  const state = feedState();
+  const node = byId("feed");
+  if (node.dataset.drawn !== state) {
+    node.dataset.state = node.dataset.drawn = state;
+    node.className = `feed tone-${feedStates[state][1]}`;
+    node.querySelector(".mark").replaceWith(mark(...feedStates[state]));
+    if (state === "lost") text(byId("say-now"), "Connection to the ground station lost. What is shown is old.");
+  }
+  const words = { live: "feed live", waiting: "connecting", lost: `FEED LOST ${duration(feed.silence())}: what is shown is old` };
+  text(node.querySelector(".text"), words[state]);
+  document.body.dataset.feed = state;
+}
+
+// showTrouble says what keeps alerts from arriving or from being stored.
+function showTrouble() {
+  const s = feed.station;
+  const faults = [feed.unseen > 0 && `${count(feed.unseen)} more alert(s) wait than this page can hold: see the history, answer “waiting”.`, s && !s.connected && "The ground station has no connection to the broker: no alert can arrive.", ...(s?.alarms ?? []).map((a) => a.text)].filter(Boolean);
+  byId("trouble").hidden = faults.length === 0;
+  text(byId("trouble"), faults.join(" · "));
+}
 
 function tick() {
   for (const list of Object.values(lists)) list.tick();
-  const silence = feed.silence();
-  const state = silence === Infinity ? "waiting" : silence > 5000 ? "lost" : "live";
-  const node = byId("feed");
-  if (node.dataset.state !== state || node.dataset.drawn !== "yes") {
-    node.dataset.state = state;
-    node.dataset.drawn = "yes";
-    node.className = `feed tone-${feedStates[state][1]}`;
-    node.querySelector(".mark").replaceWith(mark(...feedStates[state]));
-    if (state === "lost") text(byId("say-now"), "Connection to the ground program lost. What is shown is old.");
-  }
-  const words = { live: "feed live", waiting: "connecting to the ground program", lost: `FEED LOST ${duration(silence)}: what is shown is old` };
-  text(node.querySelector(".text"), words[state]);
-  document.body.dataset.feed = state;
+  detail?.health.value && detail.health.tick();
+  showFeed();
+  showTrouble();
   const skipped = feed.skipped > 0 ? ` · ${count(feed.skipped)} intermediate states skipped` : "";
-  text(byId("foot"), `${feed.hello.software ?? ""} · times are of this browser's time zone, ages of the ground program's clock${skipped}`);
+  text(byId("foot"), `${feed.hello.software ?? ""} · times are of this browser's time zone, ages of the ground station's clock${skipped}`);
 }
 
+// ---- theme ----
+
+const root = document.documentElement;
+const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : !matchMedia("(prefers-color-scheme: light)").matches);
+
+function switchTheme() {
+  root.dataset.theme = dark() ? "light" : "dark";
+  remember("theme", root.dataset.theme);
+  showTheme();
+  show();
+}
+
+const showTheme = () => text(byId("theme"), dark() ? "Light" : "Dark");
+
+byId("theme").addEventListener("click", switchTheme);
+if (recall("theme")) root.dataset.theme = recall("theme");
+showTheme();
+
+new Keys([
+  [["j"], "next alert", () => step(1)],
+  [["k"], "previous alert", () => step(-1)],
+  [["a"], "answer the chosen alert", answerChosen],
+  [["i"], "alerts", () => go("alerts")],
+  [["h"], "history", () => go("history")],
+  [["d"], "drones", () => go("drones")],
+  [["/"], "search the history", () => {
+    go("history");
+    setTimeout(() => byId("search-text").focus(), 0);
+  }],
+  [["s"], "sound on or off", () => sound.press()],
+  [["t"], "dark or light", switchTheme],
+  [["?"], "this help", () => byId("keys").showModal()],
+]);
+addEventListener("hashchange", () => enter(view()));
 setInterval(tick, 500);
-show();
+enter(view());

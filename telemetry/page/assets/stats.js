@@ -1,4 +1,4 @@
-// Statistics: the latency of each stage, and what became of the frames.
+// Statistics of a drone: the latency of each stage, and what became of the frames.
 
 import { el, text } from "./dom.js";
 import { count, duration, millis, ms } from "./format.js";
@@ -25,35 +25,35 @@ function queues(v) {
     (v.unmerged > 0 ? ` ${count(v.unmerged)} histogram(s) could not be merged.` : "");
 }
 
-// block of the statistics of a drone.
-export function block(feed) {
-  return () => {
-    const age = el("span", { class: "age" });
-    const title = el("b");
-    const rate = el("span");
-    const latency = el("tbody");
-    const counters = el("tbody");
-    const note = el("p", { class: "detail" });
-    const node = el("div", { class: "stats" },
-      el("p", { class: "drone-head" }, title, rate, age),
-      el("table", null, el("caption", null, "Latency since start, ms"), el("thead", null, head("stage", "p50", "p90", "p99", "max", "p99 now", "n")), latency),
-      el("table", null, el("caption", null, "Frames"), el("thead", null, head("", "last period", "since start")), counters), note);
-    let value;
-    const part = { node, value: null };
-    part.tick = () => {
-      const silence = feed.now() - millis(value.received);
-      node.classList.toggle("old", silence > 3 * Math.max(value.period_ms, 5000));
-      text(age, `reported ${duration(silence)} ago`);
-    };
-    part.update = (v) => {
-      value = v;
-      text(title, v.drone);
-      text(rate, `${v.fps.toFixed(1)} frames/s inferred`);
-      latency.replaceChildren(...stages(v));
-      counters.replaceChildren(...frames(v));
-      text(note, queues(v));
-      part.tick();
-    };
-    return part;
-  };
+// Table of the statistics of a drone.
+export class Table {
+  constructor(feed) {
+    this.feed = feed;
+    this.age = el("span", { class: "age" });
+    this.rate = el("b");
+    this.latency = el("tbody");
+    this.counters = el("tbody");
+    this.note = el("p", { class: "detail" });
+    this.node = el("div", { class: "stats" },
+      el("p", { class: "drone-head" }, this.rate, this.age),
+      el("table", null, el("caption", null, "Latency since start, ms"), el("thead", null, head("stage", "p50", "p90", "p99", "max", "p99 now", "n")), this.latency),
+      el("table", null, el("caption", null, "Frames"), el("thead", null, head("what", "last period", "since start")), this.counters), this.note);
+  }
+
+  update(v) {
+    if (this.value !== v) {
+      this.value = v;
+      text(this.rate, `${v.fps.toFixed(1)} frames/s inferred`);
+      this.latency.replaceChildren(...stages(v));
+      this.counters.replaceChildren(...frames(v));
+      text(this.note, queues(v));
+    }
+    this.tick();
+  }
+
+  tick() {
+    const silence = this.feed.now() - millis(this.value.received);
+    this.node.classList.toggle("old", silence > 3 * Math.max(this.value.period_ms, 5000));
+    text(this.age, `reported ${duration(silence)} ago`);
+  }
 }

@@ -1,22 +1,23 @@
-// Events: a card for each that is active, a line that opens for each that has ended.
+// Why an event was raised: its picture and the facts behind the decision.
 
 import { el, svg, text, mark } from "./dom.js";
-import { clock, delay, duration, millis, score } from "./format.js";
+import { clock, delay, score } from "./format.js";
 
 export const active = (v) => v.phase !== "end";
 
 // name is what an event is called everywhere: "Fire: smoke".
 export const name = (v) => `${v.task === "fire" ? "Fire" : "Gesture"}: ${v.label}`;
 
-// phase in words.
-function phase(v) {
+export const tone = (v) => (v.task === "fire" ? "fire" : "gesture");
+
+// stage of an event in words.
+export function stage(v) {
   if (v.cut_off) return "end not received: the drone restarted";
-  if (v.phase === "update") return `update ${v.revision}`;
-  return v.phase;
+  return active(v) ? "going on" : "ended";
 }
 
 // meter draws the score against threshold and release. It repeats what the text beside it says.
-function meter(e) {
+export function meter(e) {
   const x = (v) => (v * 200).toFixed(1);
   return svg("svg", { viewBox: "0 0 200 22", class: "meter", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { x: 0, y: 5, width: 200, height: 12, class: "meter-back" }),
@@ -35,7 +36,7 @@ function frames(e) {
 }
 
 // choice shows what was asked for and what really runs.
-export function choice(requested, effective) {
+function choice(requested, effective) {
   if (requested === effective) return [`${effective} as requested`];
   return [mark("swap", "warn"), el("strong", { class: "tone-warn" }, ` ${requested} requested, runs as ${effective}`)];
 }
@@ -47,29 +48,51 @@ function fact(label, ...value) {
 function steps(v) {
   const begin = v.begin ? `begin ${clock(v.begin.captured)}, here after ${delay(v.begin.delay_ms)}` : "the alert that began it was not received";
   if (v.steps === 1 && v.begin) return begin;
-  return `${begin}; ${phase(v)} ${clock(v.last.captured)}, here after ${delay(v.last.delay_ms)}`;
+  const last = v.phase === "update" ? `update ${v.revision}` : v.phase;
+  return `${begin}; ${last} ${clock(v.last.captured)}, here after ${delay(v.last.delay_ms)}`;
 }
 
-function facts(v) {
+// unusual says how far the frame is from what the model was trained on.
+function unusual(e) {
+  if (!e.ood) return null;
+  const far = e.ood.score > e.ood.limit;
+  return fact("Novelty", far && mark("swap", "warn"), el(far ? "strong" : "span", far ? { class: "tone-warn" } : null,
+    ` ${e.ood.score.toFixed(1)} of ${e.ood.limit.toFixed(1)} allowed${far ? ": unlike what the model was trained on" : ""}`));
+}
+
+// where something was seen from, and in which direction.
+function position(e) {
+  const p = e.position;
+  const v = e.view;
+  if (!p && !v) return null;
+  return fact("Position", p && place(p), p && el("small", null, ` ± ${p.uncertainty_m.toFixed(0)} m, ${p.alt_m.toFixed(0)} m above the sea`),
+    v && el("span", null, `${p ? " · " : ""}bearing ${v.bearing_deg.toFixed(0)}°`));
+}
+
+const place = (p) => `${p.lat.toFixed(5)}, ${p.lon.toFixed(5)}`;
+
+// facts lists why an event was raised, the most telling first.
+export function facts(v) {
   const e = v.evidence;
   const m = e.model;
   return [
     fact("Score", meter(e), el("span", null, el("strong", null, score(e.calibrated)), ` against threshold ${score(e.threshold)}`,
       el("small", null, `peak ${score(e.peak)} · release ${score(e.release)}`))),
     fact("Frames", frames(e), ` ${e.agree} of ${e.window} agree`, el("small", null, ` · held ${(e.dwell_ms / 1000).toFixed(1)} s`)),
-    fact("Labels", e.scores && Object.entries(e.scores).map(([label, s]) => `${label} ${score(s)}`).join(" · ")),
+    e.scores && Object.keys(e.scores).length > 0 && fact("Labels", Object.entries(e.scores).map(([label, s]) => `${label} ${score(s)}`).join(" · ")),
+    e.area > 0 && fact("Area", `${(e.area * 100).toFixed(e.area < 0.1 ? 1 : 0)} % of the frame`),
+    unusual(e),
     fact("Delay", steps(v), v.late && el("strong", { class: "tone-warn" }, " LATE: it waited on the drone"),
       v.clock === "none" && el("strong", { class: "tone-warn" }, " the drone's clock was never set")),
-    fact("Precision", ...choice(m.requested_precision, m.effective_precision)),
-    fact("Provider", ...choice(m.requested_provider, m.effective_provider), m.fallback && ` (${m.fallback})`),
+    position(e),
+    fact("Runs as", ...choice(`${m.requested_precision} on ${m.requested_provider}`, `${m.effective_precision} on ${m.effective_provider}`),
+      m.fallback && ` (${m.fallback})`),
     fact("Model", m.name, el("small", null, ` ${m.sha256.slice(0, 12)}`)),
-    e.position && fact("Position", `${e.position.lat.toFixed(5)}, ${e.position.lon.toFixed(5)}, ${e.position.alt_m.toFixed(0)} m`,
-      el("small", null, ` within ${e.position.uncertainty_m.toFixed(0)} m`)),
-  ];
+  ].filter(Boolean);
 }
 
-// picture keeps its image while the address stays the same, so that it does not flicker.
-class Picture {
+// Picture keeps its image while the address stays the same, so that it does not flicker.
+export class Picture {
   constructor(lazy) {
     this.lazy = lazy;
     this.image = el("img", { alt: "", hidden: "" });
@@ -103,59 +126,4 @@ class Picture {
     this.image.alt = `Frame of ${name(v)} from drone ${v.drone}`;
     text(this.caption, `${clock(p.captured)}, score ${score(p.calibrated)}`);
   }
-}
-
-const tone = (v) => (v.task === "fire" ? "fire" : "gesture");
-
-// Card of an active event.
-export function card(feed) {
-  return (key) => {
-    const picture = new Picture(false);
-    const title = el("h3");
-    const chip = el("span", { class: "chip" });
-    const where = el("p", { class: "where" });
-    const age = el("strong");
-    const list = el("dl", { class: "facts" });
-    const note = el("p", { class: "note", hidden: "" }, "A gesture is reported and never commands the flight.");
-    const node = el("article", { class: "card", tabindex: "0" },
-      el("div", { class: "card-head" }, title, chip, where), picture.node, el("div", null, list, note));
-    let value;
-    const part = { node, value: null };
-    part.tick = () => {
-      const silent = feed.now() - millis(value.last.received);
-      text(age, value.cut_off || silent > 15000 ? `last word ${duration(silent)} ago, it may still go on` : `last word ${duration(silent)} ago`);
-      age.className = value.cut_off || silent > 15000 ? "tone-warn" : "";
-    };
-    part.update = (v) => {
-      value = v;
-      node.dataset.task = v.task;
-      node.setAttribute("aria-label", `${name(v)}, drone ${v.drone}`);
-      title.replaceChildren(mark(tone(v), tone(v)), ` ${name(v)}`);
-      text(chip, phase(v));
-      chip.dataset.phase = v.cut_off ? "cut" : v.phase;
-      where.replaceChildren(`drone ${v.drone} (${v.fleet}) · since ${clock(v.started)} · `, age);
-      picture.update(v);
-      list.replaceChildren(...facts(v).filter(Boolean));
-      note.hidden = v.task !== "gesture";
-      part.tick();
-    };
-    return part;
-  };
-}
-
-// Line of an event that has ended; opens with Enter or a tap.
-export function line() {
-  const picture = new Picture(true);
-  const summary = el("summary");
-  const list = el("dl", { class: "facts" });
-  const node = el("li", null, el("details", null, summary, el("div", { class: "card-body" }, picture.node, list)));
-  const update = (v) => {
-    summary.replaceChildren(
-      el("time", { datetime: v.started }, clock(v.started)), " ", mark(tone(v), tone(v)), el("b", null, ` ${name(v)}`),
-      el("span", { class: "line-phase" }, v.ended ? ` ended after ${((millis(v.ended) - millis(v.started)) / 1000).toFixed(1)} s` : " ended"),
-      el("span", null, ` peak ${score(v.evidence.peak)}`), el("small", null, ` ${v.drone}`));
-    picture.update(v);
-    list.replaceChildren(...facts(v).filter(Boolean));
-  };
-  return { node, value: null, update };
 }

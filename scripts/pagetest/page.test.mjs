@@ -1,0 +1,284 @@
+// Tests of the live page in a real browser, against a real ground station.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { axe, desktop, launch, open, phone, Station } from "./station.mjs";
+
+const waits = (page, event) => page.locator(`#waiting-list .card[data-key$="/${event}"]`);
+
+let browser;
+before(async () => (browser = await launch()));
+after(() => browser?.close());
+
+// withStation gives each group a station of its own.
+function withStation(...flags) {
+  const own = {};
+  before(async () => (own.station = await Station.start(...flags)));
+  after(() => own.station?.stop());
+  return own;
+}
+
+async function newPage(t, url, options = desktop) {
+  const context = await browser.newContext(options);
+  t.after(() => context.close());
+  const opened = await open(context, url);
+  t.after(() => assert.deepEqual(opened.faults, []));
+  return { ...opened, context };
+}
+
+describe("alerts", () => {
+  const own = withStation();
+
+  test("an alert appears within a second, with the reason", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    const seen = waits(page, "e1").waitFor({ timeout: 5000 }).then(() => Date.now());
+    const captured = await own.station.feed.fire("kite-1", "e1", { strange: true });
+    const delay = (await seen) - captured;
+    assert.ok(delay < 1000, `it took ${delay} ms`);
+    const card = waits(page, "e1");
+    for (const words of ["7 of 8 agree", "0.91 against threshold 0.62", "unlike what the model was trained on", "runs as fp32 on cpu", "3.4 % of the frame"]) {
+      await card.getByText(words).waitFor({ timeout: 2000 });
+    }
+    await page.waitForFunction(() => document.querySelector("#waiting-list .chosen figure img")?.naturalWidth === 320);
+    assert.match(await page.title(), /^\(1\) /);
+  });
+
+  test("late and exercise are said plainly", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    await own.station.feed.fire("kite-1", "late", { late_ms: 700000, exercise: true });
+    const card = waits(page, "late");
+    await card.getByText(/LATE by 11 min/).waitFor();
+    await card.getByText("EXERCISE", { exact: true }).waitFor();
+  });
+
+  test("the keyboard alone answers an alert", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    await own.station.feed.fire("kite-2", "keys");
+    await waits(page, "keys").waitFor();
+    for (let i = 0; i < 10 && !(await focusedKey(page)).endsWith("/keys"); i++) await page.keyboard.press("j");
+    assert.ok((await focusedKey(page)).endsWith("/keys"), "j does not reach the alert");
+    await page.keyboard.press("a");
+    await page.locator(".verdict:visible button[data-verdict]:focus").waitFor();
+    await page.keyboard.press("Escape");
+    assert.ok((await focusedKey(page)).endsWith("/keys"), "Escape does not lead back");
+    await page.keyboard.press("a");
+    await page.keyboard.press("3");
+    await waits(page, "keys").waitFor({ state: "detached" });
+    assert.notEqual(await page.evaluate(() => document.activeElement.tagName), "BODY", "the focus got lost");
+    const [event] = await history(page, { text: "keys" });
+    assert.equal(event.ack.verdict, "cloud");
+    await page.reload();
+    await page.locator("#feed[data-state=live]").waitFor();
+    assert.equal(await waits(page, "keys").count(), 0);
+  });
+
+  test("the mouse answers too, and a refusal is shown", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    await own.station.feed.fire("kite-2", "mouse");
+    if (!(await waits(page, "mouse").and(page.locator(".chosen")).count())) await waits(page, "mouse").locator(".card-head").click();
+    await waits(page, "mouse").getByRole("button", { name: /^Answer/ }).click();
+    await page.route("**/acknowledge", (route) => route.abort());
+    await waits(page, "mouse").getByRole("button", { name: /Dust/ }).click();
+    await waits(page, "mouse").getByText(/cannot be reached/).waitFor();
+    await page.unroute("**/acknowledge");
+    await waits(page, "mouse").getByLabel("Your name").fill("Ada");
+    await waits(page, "mouse").getByRole("button", { name: /Dust/ }).click();
+    await waits(page, "mouse").waitFor({ state: "detached" });
+    await page.locator("#answered-list").getByText(/Dust, by Ada/).waitFor();
+  });
+
+  test("an answer in one tab shows in the other", async (t) => {
+    const { page, context } = await newPage(t, own.station.url);
+    const other = await open(context, own.station.url);
+    await own.station.feed.fire("kite-2", "tabs");
+    await Promise.all([waits(page, "tabs").waitFor(), waits(other.page, "tabs").waitFor()]);
+    await waits(page, "tabs").focus();
+    await page.keyboard.press("a");
+    await page.keyboard.press("1");
+    await waits(other.page, "tabs").waitFor({ state: "detached" });
+    assert.deepEqual(other.faults, []);
+  });
+
+  test("hostile text stays text", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    const label = "<img src=x onerror=document.title='owned'>";
+    await own.station.feed.fire("kite-2", "hostile", { label });
+    await waits(page, "hostile").getByText(label).first().waitFor();
+    assert.doesNotMatch(await page.title(), /owned/);
+  });
+});
+
+const focusedKey = (page) => page.evaluate(() => document.activeElement?.dataset?.key ?? "");
+const history = async (page, query) => (await (await page.request.get(`/history?${new URLSearchParams(query)}`.replace(/^/, new URL(page.url()).origin))).json()).events;
+
+describe("loss", () => {
+  const own = withStation();
+
+  test("reload, lost connection and a killed station lose nothing", async (t) => {
+    const { page, context } = await newPage(t, own.station.url);
+    const { feed } = own.station;
+    await feed.fire("kite-1", "before");
+    await waits(page, "before").waitFor();
+
+    await context.setOffline(true);
+    await feed.fire("kite-1", "offline");
+    await context.setOffline(false);
+    await waits(page, "offline").waitFor({ timeout: 15000 });
+
+    await page.reload();
+    await waits(page, "before").waitFor();
+    await waits(page, "offline").waitFor();
+
+    await own.station.kill();
+    const sent = feed.fire("kite-1", "while-dead"); // comes through once the broker is back
+    await own.station.up();
+    await sent;
+    await waits(page, "while-dead").waitFor({ timeout: 15000 });
+    const keys = await page.locator("#waiting-list .card").evaluateAll((cards) => cards.map((c) => c.dataset.key.split("/").at(-1)).sort());
+    assert.deepEqual(keys, ["before", "offline", "while-dead"]);
+    assert.equal((await history(page, {})).length, 3);
+  });
+
+  test("a station that is away is said, and that a drone is silent", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    const { feed } = own.station;
+    await feed.send({ do: "status", drone: "kite-9", state: "online" });
+    await feed.send({ do: "health", drone: "kite-9", alert_depth: 4 });
+    const row = page.locator('#link-list [data-drone="valley/kite-9"]');
+    await row.getByText("4 ALERTS WAIT").waitFor();
+    const first = await row.locator(".age").textContent();
+    await page.waitForFunction((was) => document.querySelector('#link-list [data-drone="valley/kite-9"] .age').textContent !== was, first);
+    await feed.send({ do: "status", drone: "kite-9", state: "offline", reason: "connection lost" });
+    await row.getByText("offline: connection lost").waitFor();
+    await feed.send({ do: "alert", drone: "kite-9", event: "gone", phase: "begin", label: "smoke", hold: true });
+    await feed.fire("kite-9", "next");
+    await own.station.kill();
+    await page.locator("#feed").getByText(/FEED LOST/).waitFor({ timeout: 15000 });
+    await own.station.up();
+    await page.locator("#feed[data-state=live]").waitFor({ timeout: 15000 });
+  });
+
+  test("a gap in the alerts of a drone is shown", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    const { feed } = own.station;
+    await feed.fire("kite-8", "one");
+    await feed.fire("kite-8", "two", { hold: true });
+    await feed.fire("kite-8", "three");
+    await page.locator('#link-list [data-drone="valley/kite-8"]').getByText(/1 earlier alert of this drone has not arrived/).waitFor();
+  });
+});
+
+// listen counts the sounds that a page makes.
+const listen = (page) => page.evaluate(() => {
+  globalThis.chimes = 0;
+  document.addEventListener("chime", () => globalThis.chimes++);
+});
+const chimes = (page) => page.evaluate(() => globalThis.chimes);
+
+describe("sound", () => {
+  const own = withStation();
+
+  test("once for an event, in one tab, not again after a reload", async (t) => {
+    const { page, context } = await newPage(t, own.station.url);
+    const other = (await open(context, own.station.url)).page;
+    for (const p of [page, other]) {
+      await listen(p);
+      await p.locator("#sound").click();
+      await p.locator("#sound", { hasText: "Sound on" }).waitFor();
+    }
+    await own.station.feed.fire("kite-1", "s1");
+    await Promise.all([waits(page, "s1").waitFor(), waits(other, "s1").waitFor()]);
+    const total = async () => (await chimes(page)) + (await chimes(other));
+    while ((await total()) === 0) await page.waitForTimeout(20);
+    await own.station.feed.send({ do: "alert", drone: "kite-1", event: "s1", phase: "update", revision: 1, label: "smoke" });
+    await own.station.feed.fire("kite-1", "s2");
+    while ((await total()) < 2) await page.waitForTimeout(20);
+    await page.reload();
+    await page.locator("#feed[data-state=live]").waitFor();
+    await listen(page);
+    await page.locator("#sound").click();
+    await page.locator("#sound", { hasText: "Sound on" }).waitFor();
+    await own.station.feed.fire("kite-1", "s3");
+    while ((await total()) < 2) await page.waitForTimeout(20); // one of s2 counted by the other tab at most, and s3
+    await page.waitForTimeout(300);
+    assert.ok((await chimes(page)) <= 1, "old events sounded again after the reload");
+  });
+
+  test("no sound before somebody asked for it", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    await listen(page);
+    await own.station.feed.fire("kite-1", "s4");
+    await waits(page, "s4").waitFor();
+    assert.equal(await chimes(page), 0);
+    assert.equal(await page.locator("#sound").getAttribute("data-needed"), "true");
+  });
+});
+
+describe("access", () => {
+  const own = withStation();
+  before(async () => {
+    const { feed } = own.station;
+    for (const drone of ["kite-1", "kite-2"]) {
+      await feed.send({ do: "status", drone, state: drone === "kite-1" ? "online" : "offline", reason: "connection lost" });
+      await feed.send({ do: "health", drone, lat: 44.1, lon: 6.2, heading: 40, alarm: "camera stalled: check the ribbon cable" });
+      await feed.send({ do: "stats", drone });
+    }
+    await feed.fire("kite-1", "a1", { lat: 44.1, lon: 6.2, heading: 40, strange: true });
+    await feed.fire("kite-1", "a2", { late_ms: 700000, exercise: true });
+    await feed.send({ do: "alert", drone: "kite-1", event: "g1", phase: "begin", label: "palm", task: "gesture" });
+  });
+
+  for (const [size, options] of Object.entries({ desktop, phone })) {
+    for (const colorScheme of ["dark", "light"]) {
+      test(`axe finds nothing: ${size}, ${colorScheme}`, async (t) => {
+        const { page } = await newPage(t, own.station.url, { ...options, colorScheme, reducedMotion: "reduce" });
+        await waits(page, "a2").waitFor();
+        for (const view of ["alerts", "answer", "history", "drones", "help"]) {
+          await show(page, view);
+          assert.deepEqual(await violations(page), [], view);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert.ok(wide <= 0, `${view} is ${wide} px too wide`);
+        }
+      });
+    }
+  }
+
+  test("the map shows drones, cones and where something was seen", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    for (const what of [".map-drone", ".map-cone", ".map-event .map-uncertainty", ".map-sight", ".map-graticule text"]) {
+      await page.locator(`.map ${what}`).first().waitFor({ state: "attached" });
+    }
+    assert.equal(await page.locator(".map .map-drone").count(), 2);
+  });
+
+  test("the history is searched and the charts are drawn", async (t) => {
+    const { page } = await newPage(t, `${own.station.url}/#history`);
+    await page.locator("#history-list li").nth(2).waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type("palm");
+    await page.waitForFunction(() => document.querySelectorAll("#history-list li").length === 1);
+    await page.goto(`${own.station.url}/#drones`);
+    await page.locator(".chart canvas").first().waitFor();
+    await page.locator("#detail-body").getByText("check the ribbon cable").waitFor();
+  });
+
+  test("older events come a page at a time", async (t) => {
+    for (let i = 0; i < 60; i++) await own.station.feed.fire("kite-3", `many-${i}`, { exercise: true });
+    const { page } = await newPage(t, `${own.station.url}/#history`);
+    await page.waitForFunction(() => document.querySelectorAll("#history-list li").length >= 50);
+    await page.getByRole("button", { name: "Older" }).click();
+    await page.waitForFunction(() => document.querySelectorAll("#history-list li").length === 63);
+  });
+});
+
+async function show(page, view) {
+  if (view === "help") return page.evaluate(() => document.getElementById("keys").showModal());
+  if (view !== "answer") return page.evaluate((v) => (location.hash = v), view);
+  await page.locator("#waiting-list .card.chosen .panel > button").click();
+}
+
+async function violations(page) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(await axe());
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+  return found.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join("; ")}`);
+}

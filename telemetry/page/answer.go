@@ -1,0 +1,114 @@
+package page
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"emberwing/telemetry/store"
+	"emberwing/telemetry/wire"
+)
+
+// verdictView is a verdict as operators are offered it.
+type verdictView struct {
+	ID   wire.Verdict `json:"id"`
+	Text string       `json:"text"`
+	Hint string       `json:"hint"`
+}
+
+// verdicts lists the verdicts of the schema with their words.
+func verdicts() []verdictView {
+	words := map[wire.Verdict][2]string{
+		wire.VerdictFire:       {"Fire", "a fire that nobody wanted"},
+		wire.VerdictSmokeOther: {"Other smoke", "smoke of something allowed: a stack, a campfire"},
+		wire.VerdictCloud:      {"Cloud", "cloud, fog or haze"},
+		wire.VerdictDust:       {"Dust", "dust of a road, a field or a works"},
+		wire.VerdictGlare:      {"Sun glare", "the sun or its light in the lens"},
+		wire.VerdictLights:     {"Lights", "lamps, vehicles, windows"},
+		wire.VerdictReflection: {"Reflection", "light thrown back by water, glass or metal"},
+		wire.VerdictExercise:   {"Exercise", "a drill"},
+		wire.VerdictOther:      {"Something else", "something that is not on the list"},
+		wire.VerdictUnknown:    {"Cannot tell", "seen, and left open"},
+	}
+	list := make([]verdictView, 0, len(words))
+	for _, v := range wire.Verdicts() {
+		text, ok := words[v]
+		if !ok {
+			text[0] = string(v)
+		}
+		list = append(list, verdictView{v, text[0], text[1]})
+	}
+	return list
+}
+
+var errBadAnswer = errors.New("answer is not usable")
+
+// serveAnswer takes the answer to one event and returns the event as it is then.
+func (p *Page) serveAnswer(w http.ResponseWriter, r *http.Request) {
+	if p.opts.Answer == nil {
+		sendError(w, http.StatusNotImplemented, "this page has no store, so events cannot be answered here")
+		return
+	}
+	a, err := readAnswer(w, r)
+	if err != nil {
+		sendError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	event, err := p.opts.Answer(r.Context(), a)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		sendError(w, http.StatusNotFound, "no such event")
+	case errors.Is(err, context.Canceled):
+	case err != nil:
+		sendError(w, http.StatusConflict, err.Error())
+	default:
+		p.change(func(f *fleet) { f.stored(&event) })
+		sendJSON(w, http.StatusOK, map[string]any{"row": event.Row})
+	}
+}
+
+func readAnswer(w http.ResponseWriter, r *http.Request) (a Answer, err error) {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+		return a, errors.New("send the answer as application/json")
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&a); err != nil {
+		return a, errors.Join(errBadAnswer, err)
+	}
+	a.Operator, a.Note = strings.TrimSpace(a.Operator), strings.TrimSpace(a.Note)
+	switch {
+	case a.Event <= 0:
+		return a, errors.New("id: want the number of an event")
+	case !slices.Contains(wire.Verdicts(), a.Verdict):
+		return a, errors.New("verdict: not on the list")
+	case len(a.Operator) > wire.MaxName || len(a.Note) > wire.MaxText:
+		return a, errors.New("operator or note: too long")
+	}
+	return a, nil
+}
+
+func sendError(w http.ResponseWriter, status int, text string) {
+	sendJSON(w, status, map[string]string{"error": text})
+}
+
+// condition returns what the station says of itself, nil when it says nothing.
+func (p *Page) condition() *Condition {
+	if p.opts.Station == nil {
+		return nil
+	}
+	c := p.opts.Station()
+	c.Alarms = listOf(c.Alarms)
+	return &c
+}
+
+// unseen counts events that wait for an answer and are no longer remembered here.
+func (p *Page) unseen() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fleet.unseen
+}

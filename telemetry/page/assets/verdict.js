@@ -1,0 +1,102 @@
+// The answer to an event: a verdict from the station's list, who gives it, and a note.
+// The panel is part of the card, so nothing that happens meanwhile is covered by it.
+
+import { explain } from "./api.js";
+import { el, text } from "./dom.js";
+import { name } from "./evidence.js";
+import { recall, remember } from "./store.js";
+
+let panels = 0;
+
+export class VerdictPanel {
+  // page acknowledges; event returns the present event; leave moves the focus back.
+  constructor(page, event, leave) {
+    this.page = page;
+    this.event = event;
+    this.leave = leave;
+    this.id = `verdict-${++panels}`;
+    this.button = el("button", { type: "button", class: "primary", "aria-expanded": "false", "aria-controls": this.id }, "Answer ", el("kbd", null, "A"));
+    this.button.addEventListener("click", () => this.toggle());
+    this.choices = el("div", { class: "choices" });
+    this.operator = el("input", { type: "text", maxlength: "64", autocomplete: "name" });
+    this.remark = el("input", { type: "text", maxlength: "200", autocomplete: "off" });
+    this.fault = el("p", { class: "fault", role: "alert" });
+    const cancel = el("button", { type: "button" }, "Cancel ", el("kbd", null, "Esc"));
+    cancel.addEventListener("click", () => this.close(true));
+    this.box = el("fieldset", { id: this.id, class: "verdict", hidden: "" }, el("legend", null, "What is it?"), this.choices,
+      el("label", null, "Your name ", this.operator), el("label", null, "Note ", this.remark), cancel);
+    this.node = el("div", { class: "panel" }, this.button, this.box, this.fault);
+    this.node.addEventListener("keydown", (e) => this.onKey(e));
+  }
+
+  update(v) {
+    this.node.hidden = !this.page.feed.hello.answers || !v.id;
+    this.button.firstChild.textContent = v.ack ? "Change the answer " : "Answer ";
+  }
+
+  toggle() {
+    if (this.box.hidden) this.open();
+    else this.close(true);
+  }
+
+  open() {
+    const verdicts = this.page.feed.verdicts();
+    this.choices.replaceChildren(...verdicts.map((v, i) => this.choice(v, i)));
+    this.operator.value = recall("operator");
+    text(this.fault, "");
+    this.box.hidden = false;
+    this.button.setAttribute("aria-expanded", "true");
+    this.choices.firstChild?.focus();
+  }
+
+  choice(verdict, i) {
+    const b = el("button", { type: "button", "data-verdict": verdict.id, title: verdict.hint }, i < 9 && el("kbd", null, String(i + 1)), ` ${verdict.text}`);
+    b.addEventListener("click", () => this.give(verdict));
+    return b;
+  }
+
+  close(back) {
+    if (this.box.hidden) return;
+    this.box.hidden = true;
+    this.button.setAttribute("aria-expanded", "false");
+    if (back) this.leave();
+  }
+
+  onKey(e) {
+    if (this.box.hidden || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (e.key === "Escape") {
+      this.close(true);
+    } else if (e.target.tagName !== "INPUT" && /^[1-9]$/.test(e.key)) {
+      this.choices.children[Number(e.key) - 1]?.click();
+    } else if (e.target.parentNode === this.choices && e.key.startsWith("Arrow")) {
+      this.step(e.target, e.key === "ArrowDown" || e.key === "ArrowRight" ? 1 : -1);
+    } else {
+      return;
+    }
+    e.preventDefault();
+    e.stopPropagation();
+  }
+
+  step(from, by) {
+    const all = [...this.choices.children];
+    all[(all.indexOf(from) + by + all.length) % all.length].focus();
+  }
+
+  async give(verdict) {
+    const v = this.event();
+    if (this.busy) return;
+    this.busy = true;
+    remember("operator", this.operator.value.trim());
+    text(this.fault, "");
+    try {
+      await this.page.acknowledge(v, { id: v.id, verdict: verdict.id, operator: this.operator.value.trim(), note: this.remark.value.trim(), replace: Boolean(v.ack) });
+      this.remark.value = "";
+      this.close(false);
+      this.page.answered(v, verdict);
+    } catch (err) {
+      text(this.fault, `${name(v)} was not answered. ${explain(err)}`);
+    } finally {
+      this.busy = false;
+    }
+  }
+}
