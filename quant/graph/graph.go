@@ -298,3 +298,7 @@ func (g *Graph) Tap(name string) string {
 	g.Expose(out)
 	return out
 }
+
+// ForgetValues drops the declarations of intermediate values, after their
+// types were changed.
+func (g *Graph) ForgetValues() { g.pb.Graph.ValueInfo = nil }
