@@ -11,8 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"emberwing/boards"
 	"emberwing/infer/ort"
 	"emberwing/quant"
+	"emberwing/quant/calib"
+	"emberwing/quant/half"
 	"emberwing/quant/onnx"
 	"emberwing/quant/pictures"
 	"emberwing/quant/qdq"
@@ -57,7 +60,8 @@ func targets() string {
 type quantize struct {
 	in, calib, out, mode, target, method string
 	calibration, memory, library         string
-	float                                []string
+	board, tensorrt, dump, emulated      string
+	float, floatOps, svg                 []string
 	images, threads                      int
 	plain, json                          bool
 	prepare                              preparation
@@ -75,6 +79,12 @@ func (q *quantize) register(c *cobra.Command) {
 	f.StringVar(&q.memory, "memory", "512MiB", "budget for tensors held at once while measuring")
 	f.StringVar(&q.library, "library", "", "path of libonnxruntime; found beside the program by default")
 	f.StringSliceVar(&q.float, "float", nil, "names of nodes that stay float")
+	f.StringSliceVar(&q.floatOps, "float-ops", nil, "fp16: operators that stay float, besides "+strings.Join(half.DefaultBlocked()[:6], ", ")+" and the like")
+	f.StringVar(&q.emulated, "emulated", "", "fp16: also write a float model that rounds as the fp16 one does, to judge its accuracy on a CPU")
+	f.StringVar(&q.board, "board", "", "board that the file is for: refuses what its hardware cannot do")
+	f.StringVar(&q.tensorrt, "tensorrt-version", "8502", "version in the header of the native table, as in 8502 for 8.5.2")
+	f.StringVar(&q.dump, "dump", "", "write ranges and histograms to this file as JSON")
+	f.StringArrayVar(&q.svg, "svg", nil, "TENSOR=FILE: draw the histogram of a tensor with its range; may be repeated")
 	f.IntVar(&q.images, "images", 0, "use at most this many pictures, spread over the folder; 0 is all")
 	f.IntVar(&q.threads, "threads", 1, "threads of the runtime while measuring")
 	f.BoolVar(&q.plain, "no-bias-correction", false, "leave biases as they are")
@@ -93,6 +103,7 @@ type quantizeReport struct {
 	Target   string          `json:"target"`
 	Chosen   recipe.Choice   `json:"chosen"`
 	Tried    []recipe.Choice `json:"tried,omitempty"`
+	Files    []string        `json:"files"`
 	Float    []string        `json:"float_nodes"`
 	Notes    []string        `json:"notes"`
 	Pictures int             `json:"pictures"`
@@ -102,6 +113,9 @@ type quantizeReport struct {
 
 func (q *quantize) run(ctx context.Context, s Streams) error {
 	began := time.Now()
+	if err := q.check(); err != nil {
+		return err
+	}
 	j, err := q.job(s)
 	if err != nil {
 		return err
@@ -112,26 +126,148 @@ func (q *quantize) run(ctx context.Context, s Streams) error {
 	}
 	defer rt.Close()
 	j.Open = opener(rt, q.threads)
-	p, err := j.Prepare(ctx)
+	r := &quantizeReport{In: q.in, Out: q.out, Mode: q.mode, Target: q.target, Bytes: map[string]int{"in": len(j.Model.Bytes())}}
+	if j.Samples != nil {
+		r.Pictures = j.Samples.Len()
+	}
+	made, err := q.make(ctx, j, r)
 	if err != nil {
 		return q.explain(err)
 	}
+	for _, f := range made {
+		if err := calib.WriteFile(f.path, f.data); err != nil {
+			return err
+		}
+		r.Files = append(r.Files, f.path)
+	}
+	r.Bytes["out"], r.Seconds = len(made[0].data), time.Since(began).Seconds()
+	if q.json {
+		return emit(s.Out, r)
+	}
+	return r.print(s)
+}
+
+// check refuses what the flags alone show to be impossible.
+func (q *quantize) check() error {
+	if q.mode != "int8" && q.mode != "fp16" {
+		return fmt.Errorf("choose mode: got %q, want int8 or fp16", q.mode)
+	}
+	if q.method != recipe.Auto {
+		if _, err := calib.ParseMethod(q.method); err != nil {
+			return fmt.Errorf("%w, or auto", err)
+		}
+	}
+	if q.board == "" {
+		return nil
+	}
+	b, ok := boards.ByID(q.board)
+	if !ok {
+		return fmt.Errorf("choose board: got %q, want an id that emberwing board --list shows", q.board)
+	}
+	if q.mode == "int8" && strings.HasPrefix(q.target, "tensorrt") && b.Fast(boards.INT8) == boards.No {
+		return fmt.Errorf("quantise for %s: its GPU (%s) has no fast 8-bit arithmetic: TensorRT would run INT8 slower than FP16 or switch it off; "+
+			"use --mode fp16, which halves the size and is fast there", b.Name, b.ComputeCapability.SM())
+	}
+	return nil
+}
+
+// made is a file to write.
+type made struct {
+	path string
+	data []byte
+}
+
+// make quantises and returns the files, the model first.
+func (q *quantize) make(ctx context.Context, j *recipe.Job, r *quantizeReport) ([]made, error) {
+	if q.mode == "fp16" {
+		return q.half(ctx, j, r)
+	}
+	p, err := j.Prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Notes = p.Notes
+	if j.Profile.Placement == qdq.Nowhere {
+		return q.tables(ctx, p, r)
+	}
 	w, err := p.Write(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := w.Model.WriteFile(q.out); err != nil {
-		return err
+	r.Chosen, r.Tried, r.Float = w.Choice, w.Tried, w.Float
+	looks, err := q.looks(p, w.Choice.Method, w.Ranges, w.Result.Values)
+	return append([]made{{q.out, w.Model.Bytes()}}, looks...), err
+}
+
+// half converts to 16-bit floating point.
+func (q *quantize) half(ctx context.Context, j *recipe.Job, r *quantizeReport) ([]made, error) {
+	var ops []string
+	if len(q.floatOps) > 0 {
+		ops = append(half.DefaultBlocked(), q.floatOps...)
 	}
-	report := quantizeReport{
-		In: q.in, Out: q.out, Mode: q.mode, Target: q.target, Chosen: w.Choice, Tried: w.Tried, Float: w.Float, Notes: p.Notes,
-		Pictures: j.Samples.Len(), Seconds: time.Since(began).Seconds(),
-		Bytes: map[string]int{"in": len(j.Model.Bytes()), "out": len(w.Model.Bytes())},
+	h, err := j.Half(ctx, ops)
+	if err != nil {
+		return nil, err
 	}
-	if q.json {
-		return emit(s.Out, report)
+	r.Target, r.Chosen, r.Float, r.Notes = "", recipe.Choice{SQNR: h.SQNR}, j.Float, h.Notes
+	for _, f := range h.Findings {
+		r.Notes = append(r.Notes, f.String())
 	}
-	return report.print(s)
+	files := []made{{q.out, h.Model.Bytes()}}
+	if q.emulated != "" {
+		files = append(files, made{q.emulated, h.Emulated.Bytes()})
+	}
+	return files, nil
+}
+
+// tables writes the float model with both calibration tables.
+func (q *quantize) tables(ctx context.Context, p *recipe.Prepared, r *quantizeReport) ([]made, error) {
+	t, err := p.Table(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Chosen, r.Tried = t.Choice, t.Tried
+	if t.Renamed > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("renamed %d values whose names hold colons, which the native table cannot carry", t.Renamed))
+	}
+	if c := t.Table.Colons(); len(c) > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("the native table cannot give a range to %q, whose names hold colons: use the flatbuffers table", c))
+	}
+	native, err := t.Table.Native(q.tensorrt)
+	if err != nil {
+		return nil, err
+	}
+	flat, err := t.Table.Flatbuffers()
+	if err != nil {
+		return nil, err
+	}
+	base := strings.TrimSuffix(q.out, filepath.Ext(q.out))
+	looks, err := q.looks(p, t.Choice.Method, t.Ranges, nil)
+	return append([]made{{q.out, t.Model.Bytes()}, {base + ".flatbuffers", flat}, {base + ".calibration", native}}, looks...), err
+}
+
+// looks makes the files of --dump and --svg.
+func (q *quantize) looks(p *recipe.Prepared, method string, ranges map[string]calib.Range, values map[string]qdq.Params) ([]made, error) {
+	var files []made
+	if q.dump != "" {
+		b, err := p.Dump(method, ranges, values).Encode()
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, made{q.dump, b})
+	}
+	for _, arg := range q.svg {
+		at := strings.LastIndex(arg, "=")
+		if at < 0 {
+			return nil, fmt.Errorf("read --svg: got %q, want TENSOR=FILE", arg)
+		}
+		svg, err := p.SVG(arg[:at], method, ranges)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, made{arg[at+1:], []byte(svg)})
+	}
+	return files, nil
 }
 
 // explain adds what to do to an interrupted calibration.
@@ -160,18 +296,19 @@ func (q *quantize) job(s Streams) (*recipe.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	j := &recipe.Job{
+		Model: m, Input: input, Profile: profile, Method: q.method, Float: q.float,
+		Memory: memory, Stored: q.calibration, Plain: q.plain, Progress: progressOn(s.Err),
+	}
+	if q.mode == "fp16" && q.calib == "" {
+		return j, nil
+	}
 	files, err := listPictures(s, q.calib, q.images)
 	if err != nil {
 		return nil, err
 	}
-	set, err := pictures.New(files, spec)
-	if err != nil {
-		return nil, err
-	}
-	return &recipe.Job{
-		Model: m, Input: input, Samples: set, Profile: profile, Method: q.method, Float: q.float,
-		Memory: memory, Stored: q.calibration, Plain: q.plain, Progress: progressOn(s.Err),
-	}, nil
+	j.Samples, err = pictures.New(files, spec)
+	return j, err
 }
 
 // opener opens graphs on the runtime.
@@ -202,7 +339,16 @@ func (r *quantizeReport) print(s Streams) error {
 		}
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(w, "%s: %s for %s by %s, %.1f dB on pictures kept aside, %.2f MB (%s is %.2f MB), %.1f s\n", r.Out, r.Mode, r.Target,
-		r.Chosen.Method, r.Chosen.SQNR, float64(r.Bytes["out"])/1e6, filepath.Base(r.In), float64(r.Bytes["in"])/1e6, r.Seconds)
+	fmt.Fprint(w, r.Out, ": ", r.Mode)
+	if r.Target != "" {
+		fmt.Fprintf(w, " for %s by %s", r.Target, r.Chosen.Method)
+	}
+	if r.Chosen.SQNR != 0 {
+		fmt.Fprintf(w, ", %.1f dB on pictures kept aside", r.Chosen.SQNR)
+	}
+	fmt.Fprintf(w, ", %.2f MB (%s is %.2f MB), %.1f s\n", float64(r.Bytes["out"])/1e6, filepath.Base(r.In), float64(r.Bytes["in"])/1e6, r.Seconds)
+	for _, f := range r.Files[1:] {
+		fmt.Fprintln(w, "also wrote", f)
+	}
 	return w.Flush()
 }

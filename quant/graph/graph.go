@@ -302,3 +302,32 @@ func (g *Graph) Tap(name string) string {
 // ForgetValues drops the declarations of intermediate values, after their
 // types were changed.
 func (g *Graph) ForgetValues() { g.pb.Graph.ValueInfo = nil }
+
+// RenameValues gives values that nodes compute new names and returns, for
+// those that changed, the new name by the old. Inputs, outputs, initializers
+// and what subgraphs read keep theirs.
+func (g *Graph) RenameValues(rename func(string) string) map[string]string {
+	names := map[string]string{}
+	for _, n := range g.Nodes() {
+		for i, old := range n.Output {
+			if want := rename(old); want != old && !g.Kept(old) {
+				names[old] = g.Fresh(want)
+				n.Output[i] = names[old]
+			}
+		}
+	}
+	for _, n := range g.Nodes() {
+		for i, in := range n.Input {
+			if name, ok := names[in]; ok {
+				n.Input[i] = name
+			}
+		}
+	}
+	for _, v := range g.pb.Graph.ValueInfo {
+		if name, ok := names[v.GetName()]; ok {
+			v.Name = &name
+		}
+	}
+	g.Touch()
+	return names
+}
