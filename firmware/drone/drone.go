@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"emberwing/boards"
+	"emberwing/firmware/command"
 	"emberwing/firmware/config"
 	"emberwing/firmware/engine"
 	"emberwing/firmware/event"
 	"emberwing/firmware/health"
 	"emberwing/firmware/pipeline"
+	"emberwing/firmware/position"
 	"emberwing/firmware/predict"
 	"emberwing/firmware/version"
 	"emberwing/infer"
@@ -37,6 +39,10 @@ type Drone struct {
 	reporter *reporter
 	periodic *periodic
 	light    indicator
+	where    position.Source
+	mutes    *command.Mutes
+	profile  *profile
+	orders   *orders // nil when no commands are taken
 }
 
 // maxGap is how long frames may stay away before what was seen before no
@@ -47,7 +53,7 @@ const maxGap = 5 * time.Second
 // indicator. Camera and broker are opened by Run and opened again whenever they
 // are lost. On an error nothing stays open.
 func New(cfg config.Config, log *slog.Logger) (*Drone, error) {
-	d := &Drone{cfg: cfg, log: log, health: health.NewTracker()}
+	d := &Drone{cfg: cfg, log: log, health: health.NewTracker(), mutes: new(command.Mutes), profile: newProfile()}
 	err := d.identify()
 	if err == nil {
 		err = d.open()
@@ -76,7 +82,7 @@ func (d *Drone) identify() error {
 	d.id = identity{
 		fleet: d.cfg.Drone.Fleet, drone: d.cfg.Drone.ID, boot: wire.NewBoot(),
 		software: "emberwing " + version.String(), board: d.board.Board.ID, started: time.Now(),
-		ack: wire.AckMode(d.cfg.MQTT.Ack),
+		ack: wire.AckMode(d.cfg.MQTT.Ack), exercise: d.cfg.Drone.Exercise,
 	}
 	for _, text := range d.cfg.Commands.Keys {
 		key, err := wire.ParseKey(text)
@@ -187,6 +193,9 @@ func (d *Drone) openOutputs() error {
 		d.health.Raise(health.IndicatorFailed, health.Warning, err.Error())
 		d.log.Warn("no indicator", "error", err)
 	}
+	if d.where, err = openPosition(d.cfg.Position, d.id.started); err != nil {
+		return err
+	}
 	d.link, err = openLink(d.cfg.MQTT, d.box, d)
 	return err
 }
@@ -201,7 +210,8 @@ func (d *Drone) assemble(models []pipeline.Model, reports []reported) error {
 	if err != nil {
 		return err
 	}
-	d.reporter = &reporter{id: &d.id, models: reports, box: d.box, pictures: pictures, health: d.health, log: d.log, indicate: d.indicate}
+	d.reporter = &reporter{id: &d.id, models: reports, box: d.box, pictures: pictures, health: d.health, log: d.log, indicate: d.indicate,
+		mutes: d.mutes, profile: d.profile, where: d.where, fov: d.cfg.Position.FOVDeg, thumb: d.cfg.Snapshot.ThumbBytes}
 	d.loop, err = pipeline.New(pipeline.Config{
 		Open: open, StallAfter: d.cfg.Camera.StallAfter.D(), Reopen: d.cfg.Camera.Loop,
 		Models: models, Sink: d.reporter, Health: d.health,
@@ -210,10 +220,14 @@ func (d *Drone) assemble(models []pipeline.Model, reports []reported) error {
 		return err
 	}
 	d.periodic = &periodic{id: &d.id, flight: d.loop, link: d.link, box: d.box, depth: d.box.Stats, health: d.health,
-		sensors: readSensors, enqueue: &d.reporter.enqueue, log: d.log}
+		sensors: readSensors, enqueue: &d.reporter.enqueue, log: d.log,
+		profile: d.profile, mutes: d.mutes, where: d.where, fov: d.cfg.Position.FOVDeg}
+	var tasks []wire.Task
 	for _, r := range reports {
 		d.periodic.models = append(d.periodic.models, r.model)
+		tasks = append(tasks, r.task)
 	}
+	d.orders = d.openOrders(tasks, pictures)
 	return nil
 }
 
@@ -237,6 +251,9 @@ func (d *Drone) Run(ctx context.Context) error {
 	d.loop.Run(ctx)
 	endReports()
 	reports.Wait()
+	if d.orders != nil {
+		d.orders.running.Wait()
+	}
 	flushCtx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	err := d.link.pipe.Flush(flushCtx)
@@ -276,6 +293,9 @@ func (d *Drone) Close() error {
 	}
 	if d.light != nil {
 		errs = append(errs, d.light.Close())
+	}
+	if d.where != nil {
+		errs = append(errs, d.where.Close())
 	}
 	if d.box != nil {
 		errs = append(errs, d.box.Close())

@@ -16,6 +16,7 @@ type identity struct {
 	software, board    string
 	started            time.Time
 	ack                wire.AckMode
+	exercise           bool
 	trusted            []ed25519.PublicKey // whose commands and receipts count
 }
 

@@ -8,8 +8,10 @@ import (
 	"time"
 	"unicode"
 
+	"emberwing/firmware/command"
 	"emberwing/firmware/health"
 	"emberwing/firmware/pipeline"
+	"emberwing/firmware/position"
 	"emberwing/telemetry/latency"
 	"emberwing/telemetry/outbox"
 	"emberwing/telemetry/wire"
@@ -41,6 +43,10 @@ type periodic struct {
 	sensors func() []wire.Sensor
 	enqueue *latency.Histogram
 	log     *slog.Logger
+	profile *profile
+	mutes   *command.Mutes
+	where   position.Source
+	fov     float64
 
 	period  time.Time // when the present statistics period began
 	before  pipeline.Counts
@@ -63,6 +69,10 @@ func (p *periodic) run(ctx context.Context, statsEvery, healthEvery time.Duratio
 	p.sendHealth()
 	for {
 		select {
+		case <-p.profile.changed:
+			stats.Reset(p.profile.every(statsEvery))
+			vitals.Reset(p.profile.every(healthEvery))
+			p.sendHealth()
 		case <-stats.C:
 			p.sendStats()
 		case <-vitals.C:
@@ -142,6 +152,9 @@ func (p *periodic) sendHealth() {
 	if p.sensors != nil {
 		m.Sensors = p.sensors()
 	}
+	m.Profile, m.Mutes = p.profile.name(), p.mutes.List(time.Now())
+	fix := p.where.Fix(time.Now())
+	m.Position, m.View = fix.Position, position.View(fix, p.fov, 0.5)
 	p.send(m)
 }
 

@@ -3,10 +3,14 @@ package drone
 import (
 	"errors"
 	"log/slog"
+	"time"
 
+	"emberwing/firmware/command"
 	"emberwing/firmware/event"
 	"emberwing/firmware/health"
 	"emberwing/firmware/pipeline"
+	"emberwing/firmware/position"
+	"emberwing/firmware/predict"
 	"emberwing/infer"
 	"emberwing/telemetry/latency"
 	"emberwing/telemetry/outbox"
@@ -27,6 +31,11 @@ type reporter struct {
 	health   *health.Tracker
 	log      *slog.Logger
 	indicate func(active bool) // nil without an indicator
+	mutes    *command.Mutes
+	profile  *profile
+	where    position.Source
+	fov      float64           // of the camera, degrees; 0 is unknown
+	thumb    int               // cap of a thumbnail, bytes; 0 sends none
 	enqueue  latency.Histogram // decision to durable
 	active   int
 }
@@ -61,8 +70,10 @@ func (r *reporter) Handle(s pipeline.Step) {
 	}
 	alert.Event = m.event
 	r.attach(alert, s)
+	r.look(alert, s)
 	err := r.box.Put(alert)
 	m.event = alert.Event
+	r.pictures.link(alert)
 	r.enqueue.Since(s.Decided)
 	r.note(alert, err)
 	r.light(s.Event.Phase)
@@ -72,7 +83,7 @@ func (r *reporter) Handle(s pipeline.Step) {
 func (r *reporter) alert(m *reported, s pipeline.Step) *wire.Alert {
 	e := s.Event
 	a := &wire.Alert{
-		Header: r.id.head(e.At), Task: m.task, Phase: wire.Phase(e.Phase.String()), Revision: e.Revision,
+		Header: r.id.head(e.At), Task: m.task, Phase: wire.Phase(e.Phase.String()), Revision: e.Revision, Exercise: r.id.exercise,
 		Label: m.labels[e.Label], Started: wire.At(e.Started),
 		Evidence: wire.Evidence{
 			Agree: e.Agree, Window: e.Window, Score: float64(e.Raw), Calibrated: float64(e.Score), Peak: float64(e.Peak),
@@ -96,6 +107,55 @@ func (r *reporter) attach(a *wire.Alert, s pipeline.Step) {
 	picture, err := r.pictures.save(snapshotName(a), s.Snapshot)
 	r.health.Set(health.SnapshotFailing, health.Warning, err)
 	a.Evidence.Snapshot = picture
+}
+
+// look adds what is known of where the finding lies, in the frame and in the world.
+func (r *reporter) look(a *wire.Alert, s pipeline.Step) {
+	e := &a.Evidence
+	middle := 0.5
+	if known := s.Result; known != nil && s.Heat != nil {
+		if known.Measured {
+			e.OOD = &wire.OOD{Score: float64(known.Distance), Limit: float64(known.Limit)}
+		}
+		if known.Segmented {
+			e.Area = float64(known.Area)
+		}
+		if part, ok := predict.Focus(known, s.Heat); ok {
+			e.Box = boxOf(part)
+			middle = e.Box.X + e.Box.W/2
+		}
+	}
+	if r.where != nil {
+		fix := r.where.Fix(time.Now())
+		e.Position, e.View = fix.Position, position.View(fix, r.fov, middle)
+	}
+	a.Muted = r.mutes != nil && r.mutes.Cover(a.Task, e.Position, e.View, time.Now())
+	r.draw(a, s)
+}
+
+// boxOf keeps a part of the frame within the frame.
+func boxOf(p predict.Rect) *wire.Box {
+	unit := func(v float32) float64 { return min(max(float64(v), 0), 1) }
+	b := &wire.Box{X: unit(p.X), Y: unit(p.Y)}
+	b.W, b.H = min(unit(p.W), 1-b.X), min(unit(p.H), 1-b.Y)
+	return b
+}
+
+// draw adds a small picture with the explanation drawn in; it draws into the step's frame,
+// which nobody needs any more. An alert goes without one rather than not at all.
+func (r *reporter) draw(a *wire.Alert, s pipeline.Step) {
+	if r.thumb == 0 || r.profile == nil || !r.profile.thumb(s.Event.Phase) || s.Snapshot == nil || len(s.Snapshot.Pix) == 0 {
+		return
+	}
+	if s.Result != nil && s.Heat != nil {
+		predict.Draw(s.Snapshot, s.Result, s.Heat)
+	}
+	picture, err := fit(s.Snapshot, r.thumb)
+	if err != nil {
+		r.log.Warn("alert without a thumbnail", "error", err)
+		return
+	}
+	a.Evidence.Thumb = picture.jpeg
 }
 
 func (r *reporter) note(a *wire.Alert, err error) {

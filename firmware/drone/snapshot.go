@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"emberwing/camera"
 	"emberwing/camera/still"
@@ -20,9 +21,44 @@ type snapshots struct {
 	dir     string
 	quality int // JPEG, 1..100
 	keep    int // files
-	names   []string
-	buffer  bytes.Buffer
+
+	mu     sync.Mutex
+	names  []string
+	events []picture // of which events, oldest first; as many as files
+	buffer bytes.Buffer
 }
+
+// picture is the newest file of an event.
+type picture struct {
+	event    string
+	revision int
+	ref      string
+}
+
+// link remembers whose picture a file is.
+func (s *snapshots) link(a *wire.Alert) {
+	if a.Evidence.Snapshot == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = slices.DeleteFunc(s.events, func(p picture) bool { return p.event == a.Event })
+	s.events = append(s.events, picture{a.Event, a.Revision, a.Evidence.Snapshot.Ref})
+	s.events = s.events[max(0, len(s.events)-s.keep):]
+}
+
+// of returns the newest picture of an event of this flight.
+func (s *snapshots) of(event string) (picture, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.events, func(p picture) bool { return p.event == event })
+	if i < 0 {
+		return picture{}, false
+	}
+	return s.events[i], true
+}
+
+func (s *snapshots) path(ref string) string { return filepath.Join(s.dir, ref) }
 
 // newSnapshots makes the folder and takes over the pictures in it.
 func newSnapshots(dir string, quality, keep int) (*snapshots, error) {
@@ -50,6 +86,8 @@ func (s *snapshots) save(name string, f *camera.Frame) (*wire.Snapshot, error) {
 	if s.dir == "" || f == nil || len(f.Pix) == 0 {
 		return nil, nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.buffer.Reset()
 	if err := still.EncodeJPEG(&s.buffer, f, s.quality); err != nil {
 		return nil, fmt.Errorf("encode snapshot: %w", err)

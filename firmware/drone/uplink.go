@@ -113,6 +113,9 @@ func openLink(c config.MQTT, box *timedBox, d *Drone) (link, error) {
 		Status: d.id.status, Log: d.log,
 		Ack: d.id.ack, ReceiptTimeout: c.ReceiptTimeout.D(), Trusted: d.id.trusted,
 	}
+	if len(d.id.trusted) > 0 {
+		opts.Command = func(t wire.Topic, m mqtt.Message) { d.orders.take(t, m) }
+	}
 	if d.id.ack == wire.AckBroker {
 		opts.Settle = settle
 		d.log.Warn("mqtt.ack is broker: an alert is forgotten once the broker has it, whether or not anybody has stored it")

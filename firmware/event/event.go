@@ -97,7 +97,8 @@ type Event struct {
 // Tracker follows one model's frames. It is not safe for concurrent use and
 // allocates nothing after New.
 type Tracker struct {
-	rule   Rule
+	rule   Rule // in force
+	base   Rule // as given to New
 	window [MaxWindow]Observation
 	n, pos int // observations held, next place to write
 
@@ -113,7 +114,22 @@ func New(rule Rule) (*Tracker, error) {
 	if err := rule.Validate(); err != nil {
 		return nil, err
 	}
-	return &Tracker{rule: rule}, nil
+	return &Tracker{rule: rule, base: rule}, nil
+}
+
+// SetThreshold changes the threshold from the next frame on; 0 goes back to that of the rule.
+// The release follows a lower threshold down. An event that has begun reports the values
+// that were in force then. A threshold outside (0,1) is an error and changes nothing.
+func (t *Tracker) SetThreshold(threshold float32) error {
+	rule := t.base
+	if threshold != 0 {
+		rule.Threshold, rule.Release = threshold, min(rule.Release, threshold)
+	}
+	if err := rule.Validate(); err != nil {
+		return err
+	}
+	t.rule = rule
+	return nil
 }
 
 // Active tells whether an event has begun and not ended.

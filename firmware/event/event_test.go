@@ -238,3 +238,40 @@ func BenchmarkObserve(b *testing.B) {
 		tr.Observe(Observation{At: at, Score: 0.9})
 	}
 }
+
+func TestThresholdCanBeChanged(t *testing.T) {
+	tr, err := New(rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := uint64(0)
+	begins := func(score float32) (began bool) { // five frames of fire, then what ends it
+		for i := range 10 {
+			frame++
+			o := Observation{At: epoch.Add(time.Duration(frame) * 100 * time.Millisecond), Frame: frame, Class: 0, Label: 2, Score: score}
+			if i >= 5 {
+				o.Score = 0
+			}
+			if e, ok := tr.Observe(o); ok && e.Phase == Begin {
+				began = true
+			}
+		}
+		return began
+	}
+	for _, c := range []struct {
+		threshold, score float32
+		want             bool
+	}{{0, 0.7, true}, {0.8, 0.7, false}, {0.8, 0.85, true}, {0.3, 0.35, true}, {0, 0.35, false}, {0, 0.65, true}} {
+		if err := tr.SetThreshold(c.threshold); err != nil {
+			t.Fatal(err)
+		}
+		if got := begins(c.score); got != c.want {
+			t.Errorf("threshold %v, score %v: got an event %v, want %v", c.threshold, c.score, got, c.want)
+		}
+	}
+	for _, bad := range []float32{-1, 1, 2} {
+		if err := tr.SetThreshold(bad); err == nil {
+			t.Errorf("threshold %v was taken", bad)
+		}
+	}
+}

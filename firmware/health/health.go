@@ -30,6 +30,12 @@ const (
 	SnapshotFailing Code = "snapshot-failing"   // pictures of alerts are not kept
 	LinkDown        Code = "link-down"          // no connection to the broker
 	IndicatorFailed Code = "indicator-failed"   // the status output cannot be set
+	CommandsRefused Code = "commands-refused"   // commands arrived that were not right
+	NoReceipt       Code = "no-receipt"         // the broker takes alerts, and no station confirms them
+	MessageDead     Code = "message-set-aside"  // the broker does not take a message
+	DiskLow         Code = "disk-low"           // the disk of the outbox is nearly full
+	PositionLost    Code = "position-lost"      // the position source is silent
+	AlertsLost      Code = "alerts-lost"        // alerts gave way because disk and memory were full
 )
 
 // For returns the code of a condition that belongs to one model.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"emberwing/camera"
 	"emberwing/firmware/event"
@@ -25,6 +26,9 @@ type lane struct {
 	health  *health.Tracker
 	code    health.Code
 	broken  bool
+
+	wanted atomic.Uint32 // bits of the threshold that was asked for
+	inUse  uint32        // bits of the one in force
 }
 
 func newLane(m Model, h *health.Tracker) (*lane, error) {

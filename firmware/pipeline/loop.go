@@ -113,6 +113,7 @@ type Loop struct {
 	idle    chan *prepared
 	steps   chan *Step
 	unused  chan *Step
+	asks    chan *ask
 	turn    int // prepared frames, for Model.Every
 	stages  [numStages]latency.Histogram
 	counts  struct{ captured, inferred, dropped, failed, decided atomic.Uint64 }
@@ -135,6 +136,7 @@ func New(cfg Config) (*Loop, error) {
 	l := &Loop{
 		cfg: cfg, ring: camera.NewRing(ringFrames),
 		fresh: NewMailbox[*camera.Frame](), ready: NewMailbox[*prepared](), idle: make(chan *prepared, Slots),
+		asks: make(chan *ask, 1),
 	}
 	for _, m := range cfg.Models {
 		ln, err := newLane(m, cfg.Health)
@@ -250,6 +252,7 @@ func (l *Loop) prepare(f *camera.Frame, p *prepared) bool {
 		l.counts.failed.Add(1)
 	}
 	l.turn++
+	l.answerAsks(f)
 	p.since = time.Now()
 	l.stages[Preprocess].Record(p.since.Sub(start))
 	return filled
@@ -300,6 +303,7 @@ func (l *Loop) decideLane(i int, ln *lane, p *prepared) bool {
 	if ln.failed(ln.predictor.Run(p.slot, p.frame, &ln.result)) {
 		return false
 	}
+	ln.followThreshold()
 	start := time.Now()
 	e, stepped := ln.tracker.Observe(ln.observation(p.frame))
 	ln.result.Spent[predict.Decide] += time.Since(start)

@@ -418,3 +418,41 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestCommandsReachTheFramePath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l *Loop
+		s := &sink{}
+		var err error
+		l, err = New(Config{
+			Open:   func(context.Context) (camera.Source, error) { return &colours{script: "RRRRRRRRRR"}, nil },
+			Models: []Model{model(newFake(t, redness))}, Sink: s, Health: health.NewTracker(), StallAfter: time.Second,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.SetThreshold(0, 0.9999); err != nil { // above what red frames get
+			t.Fatal(err)
+		}
+		var f camera.Frame
+		asked := make(chan error, 1)
+		go func() { asked <- l.Frame(t.Context(), &f) }()
+		l.Run(t.Context())
+		if err := <-asked; err != nil || len(f.Pix) == 0 || f.Pix[0] != 255 {
+			t.Errorf("got %v and a frame of %d bytes, want a red one", err, len(f.Pix))
+		}
+		if len(s.steps) > 0 {
+			t.Errorf("got %v, want no event under a threshold that nothing reaches", s.steps)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := l.Frame(ctx, &f); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v without frames, want the deadline", err)
+		}
+		for _, bad := range []float32{-0.1, 1} {
+			if l.SetThreshold(0, bad) == nil || l.SetThreshold(7, 0.5) == nil {
+				t.Errorf("threshold %v or a model that is not there was taken", bad)
+			}
+		}
+	})
+}

@@ -50,7 +50,7 @@ func newWorld(dir string, seed uint64, o *options) *world {
 }
 
 // patience bounds what should take a moment, on a machine that is busy.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // live makes the run.
 func (w *world) live(ctx context.Context) (verdict, error) {
