@@ -74,7 +74,8 @@ is and what stops it from flying (board, doctor, model).`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(classifyCommand(s), evalCommand(s), modelCommand(s), boardCommand(s), doctorCommand(s), watchCommand(s), groundCommand(s), demoCommand(s))
+	root.AddCommand(classifyCommand(s), evalCommand(s), modelCommand(s), boardCommand(s), doctorCommand(s), watchCommand(s))
+	root.AddCommand(groundCommand(s), brokerCommand(s), demoCommand(s))
 	root.AddCommand(benchCommand(s), benchMemoryCommand(s), quantizeCommand(s))
 	return root
 }

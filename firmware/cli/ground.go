@@ -3,13 +3,12 @@ package cli
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,13 +32,18 @@ page, with watch, or through the API below /api/v1/; Prometheus finds /metrics.
 Without --broker it runs an MQTT broker of its own. On first start it makes the
 key that signs receipts and commands, and prints the line that belongs into the
 configuration of the drones. Several stations may share one broker: each stores
-and shows everything, and the first by name hands alerts on to other systems.`,
+and shows everything, and the first by name hands alerts on to other systems.
+
+--accounts names who may connect to the built-in broker, one name:password a line
+(the password may be its bcrypt hash): fleet/drone for a drone, which may then use
+its own topics only; station for another ground station; any other name may read.`,
 		Example: "  emberwing ground\n  emberwing ground --broker tcp://10.0.0.2:1883 --listen 127.0.0.1:8780 --store /var/lib/emberwing/ground.db",
 		RunE:    func(c *cobra.Command, _ []string) error { return g.run(c.Context(), s) },
 	}
 	f := c.Flags()
 	f.StringVar(&g.link.url, "broker", "", "address of the MQTT broker, tcp://host:port or ssl://host:port; none runs the built-in one")
 	f.StringVar(&g.mqttListen, "mqtt-listen", "127.0.0.1:1883", "address of the built-in broker")
+	f.StringVar(&g.accounts, "accounts", "", "file with those that may connect to the built-in broker, one a line")
 	g.web.flags(f)
 	f.StringVar(&g.store, "store", "emberwing-ground.db", "file that keeps the alerts; made if there is none")
 	f.StringVar(&g.keyFile, "key", "", "file with the key of this station; made if there is none (default: beside the store)")
@@ -56,6 +60,7 @@ type groundStation struct {
 	link                brokerFlags
 	web                 web
 	mqttListen          string
+	accounts            string
 	store, keyFile      string
 	name, fleet, banner string
 	trust               []string
@@ -63,10 +68,6 @@ type groundStation struct {
 
 func (g *groundStation) run(ctx context.Context, s Streams) error {
 	log := slog.New(slog.NewTextHandler(s.Err, nil))
-	link, err := g.link.broker()
-	if err != nil {
-		return err
-	}
 	key, trusted, err := g.keys()
 	if err != nil {
 		return err
@@ -77,8 +78,12 @@ func (g *groundStation) run(ctx context.Context, s Streams) error {
 			return err
 		}
 		defer b.Close()
-		link.URL = b.URL()
+		g.link.url = b.URL()
 		fmt.Fprintf(s.Err, "broker: %s\n", b.URL())
+	}
+	link, err := g.link.broker()
+	if err != nil {
+		return err
 	}
 	db, err := store.Open(g.store, store.Options{Log: log})
 	if err != nil {
@@ -125,16 +130,20 @@ func (g *groundStation) keys() (key ed25519.PrivateKey, trusted []ed25519.Public
 	return key, trusted, nil
 }
 
+const ownAccount = "station-built-in"
+
 func (g *groundStation) startBroker(ctx context.Context, log *slog.Logger) (*broker.Broker, error) {
-	host, portText, err := net.SplitHostPort(g.mqttListen)
+	opts, err := brokerOptions(g.mqttListen, filepath.Clean(g.store)+".broker", g.accounts)
 	if err != nil {
-		return nil, fmt.Errorf("--mqtt-listen: %w", err)
+		return nil, err
 	}
-	port, err := strconv.Atoi(portText)
-	if err != nil {
-		return nil, fmt.Errorf("--mqtt-listen: got port %q, want a number", portText)
+	opts.Log = log
+	if len(opts.Accounts) > 0 { // the station gets in by a password that nobody else knows
+		password := rand.Text()
+		opts.Accounts = append(opts.Accounts, broker.Account{Name: ownAccount, Password: password, Role: broker.RoleStation})
+		g.link.username, g.link.password = ownAccount, password
 	}
-	b, err := broker.Start(ctx, broker.Options{Host: host, Port: port, StoreDir: filepath.Clean(g.store) + ".broker", Log: log})
+	b, err := broker.Start(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("%w (another broker may be running: name it with --broker, or choose another --mqtt-listen)", err)
 	}
@@ -179,7 +188,7 @@ func stationMux(station *ground.Station, p *page.Page) *http.ServeMux {
 }
 
 // brokerFlags are how a command reaches a broker.
-type brokerFlags struct{ url, username, passwordFile, caFile, certFile, certKey string }
+type brokerFlags struct{ url, username, password, passwordFile, caFile, certFile, certKey string }
 
 // flags adds all but the address, whose default differs.
 func (b *brokerFlags) flags(f flagSet) {
@@ -196,7 +205,7 @@ type flagSet interface {
 }
 
 func (b *brokerFlags) broker() (mqtt.Broker, error) {
-	out := mqtt.Broker{URL: b.url, Username: b.username}
+	out := mqtt.Broker{URL: b.url, Username: b.username, Password: b.password}
 	if b.passwordFile != "" {
 		secret, err := os.ReadFile(b.passwordFile)
 		if err != nil {

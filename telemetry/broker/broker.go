@@ -77,6 +77,11 @@ func (b *Broker) start(ctx context.Context, opts Options) (err error) {
 		}
 		opts.StoreDir = b.tempDir
 	}
+	if opts.Cluster != nil {
+		if err := opts.Cluster.Validate(); err != nil {
+			return err
+		}
+	}
 	if err := portFree(opts); err != nil {
 		return err
 	}

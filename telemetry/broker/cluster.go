@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -13,6 +14,19 @@ type Cluster struct {
 	Name   string   // of this broker, different from the others'
 	Listen string   // host:port for the other brokers
 	Routes []string // host:port of all of them, itself included
+}
+
+// Validate reports what is missing or malformed.
+func (c *Cluster) Validate() error {
+	if c.Name == "" || len(c.Routes) < 2 {
+		return fmt.Errorf("cluster: got name %q and %d routes, want a name and the addresses of all brokers", c.Name, len(c.Routes))
+	}
+	for _, address := range append([]string{c.Listen}, c.Routes...) {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return fmt.Errorf("cluster: %w", err)
+		}
+	}
+	return nil
 }
 
 // apply adds the cluster to the options of the server.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +25,9 @@ var (
 
 // Broker says how to reach one. Zero durations mean the default.
 type Broker struct {
-	// URL is tcp://host:port, mqtt://host:port (the same), ssl://, tls:// or mqtts://.
+	// URL is tcp://host:port, mqtt://host:port (the same), ssl://, tls:// or mqtts://; or
+	// several of them with commas between, the members of a cluster, of which each
+	// connection takes one at random.
 	// The port may be left out: 1883, with TLS 8883. User and password may be part of
 	// the URL; those below take precedence. Neither appears in errors or logs.
 	URL                string
@@ -64,9 +67,25 @@ func (b Broker) Validate() error {
 	return err
 }
 
-// parse never puts the URL into an error: it may hold a password.
-func (b Broker) parse() (endpoint, error) {
-	u, err := url.Parse(b.URL)
+// parse returns one of the addresses.
+func (b Broker) parse() (e endpoint, err error) {
+	all := strings.Split(b.URL, ",")
+	chosen := rand.N(len(all))
+	for i, text := range all {
+		parsed, err := b.parseURL(strings.TrimSpace(text))
+		if err != nil {
+			return endpoint{}, err
+		}
+		if i == chosen {
+			e = parsed
+		}
+	}
+	return e, nil
+}
+
+// parseURL never puts the URL into an error: it may hold a password.
+func (b Broker) parseURL(text string) (endpoint, error) {
+	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" {
 		return endpoint{}, fmt.Errorf("%w: want tcp://host:port or ssl://host:port", ErrURL)
 	}
