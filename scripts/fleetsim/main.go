@@ -87,7 +87,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := raiseFileLimit(uint64(2*o.drones + 1000)); err != nil {
+	if err := raiseFileLimit(uint64(o.drones + 500)); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "emberwing-fleet-")

@@ -39,6 +39,9 @@ func (c *Cluster) apply(o *server.Options) {
 	}
 	o.MQTT.StreamReplicas = len(c.Routes)
 	o.NoSystemAccount = false // the members of a cluster talk through it
+	// The server joins its cluster only once it listens for clients of its own kind, too.
+	// On loopback that gives away nothing that the MQTT side does not.
+	o.DontListen, o.Host, o.Port = false, "127.0.0.1", server.RANDOM_PORT
 }
 
 // splitAddress is for addresses that Validate has seen.
