@@ -277,7 +277,7 @@ func (s *Station) sendReceipt(r *wire.Receipt) {
 	r.Header, r.Station = s.header(r.Fleet, r.Drone, s.boot), s.opts.Name
 	err := wire.Sign(r, s.opts.Key)
 	if err == nil {
-		err = s.send(r)
+		err = s.send(r, 0) // one that is lost is asked for again
 	}
 	s.count(func(c *StationStats) {
 		if err != nil {
@@ -289,12 +289,12 @@ func (s *Station) sendReceipt(r *wire.Receipt) {
 }
 
 // send publishes a message to a drone.
-func (s *Station) send(m wire.Message) error {
+func (s *Station) send(m wire.Message, qos byte) error {
 	payload, err := wire.Append(nil, m)
 	if err != nil {
 		return err
 	}
-	return s.alerts.publish(mqtt.Message{Topic: m.Topic().String(), Payload: payload, QoS: 1})
+	return s.alerts.publish(mqtt.Message{Topic: m.Topic().String(), Payload: payload, QoS: qos})
 }
 
 // handleBulk takes everything that is not worth a disk.

@@ -234,7 +234,7 @@ func (s *Station) transmit(ctx context.Context, o *store.Order, boot string) err
 	if err := wire.Sign(c, s.opts.Key); err != nil {
 		return err
 	}
-	return s.send(c)
+	return s.send(c, 1) // other stations take the verdict from it
 }
 
 // handleVerdict takes over the verdict of another station, which travels as its command to

@@ -266,10 +266,16 @@ func (c *Conn) Publish(m Message) Token {
 }
 
 // Subscribe asks for the topics that match the filters, with QoS 1.
-func (c *Conn) Subscribe(filters ...string) Token {
+func (c *Conn) Subscribe(filters ...string) Token { return c.subscribe(1, filters) }
+
+// SubscribeAtMostOnce is Subscribe with QoS 0, for what is repeated anyway until it has
+// arrived. It costs the broker next to nothing: one that replicates keeps no state for it.
+func (c *Conn) SubscribeAtMostOnce(filters ...string) Token { return c.subscribe(0, filters) }
+
+func (c *Conn) subscribe(level byte, filters []string) Token {
 	qos := make(map[string]byte, len(filters))
 	for _, f := range filters {
-		qos[f] = 1
+		qos[f] = level
 	}
 	return &subscription{c.client.SubscribeMultiple(qos, nil).(*paho.SubscribeToken)}
 }

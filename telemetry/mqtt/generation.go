@@ -91,7 +91,8 @@ func (g *generation) subscribe(ctx context.Context, statusTopic string) error {
 	if len(filters) == 0 {
 		return nil
 	}
-	if err := g.conn.Wait(ctx, g.conn.Subscribe(filters...)); err != nil {
+	// Both are repeated by the station until they have had their effect.
+	if err := g.conn.Wait(ctx, g.conn.SubscribeAtMostOnce(filters...)); err != nil {
 		return fmt.Errorf("subscribe to commands and receipts: %w", err)
 	}
 	return nil
