@@ -51,6 +51,7 @@ its own topics only; station for another ground station; any other name may read
 	f.StringVar(&g.fleet, "fleet", "+", "fleet to receive; + is all")
 	f.StringVar(&g.banner, "banner", "", "text on top of the live page, for example that this is an exercise")
 	f.StringSliceVar(&g.trust, "trust", nil, "public key of another station whose verdicts count here; may be repeated")
+	g.exports.flags(f)
 	g.link.flags(f)
 	return c
 }
@@ -64,6 +65,7 @@ type groundStation struct {
 	store, keyFile      string
 	name, fleet, banner string
 	trust               []string
+	exports             exports
 }
 
 func (g *groundStation) run(ctx context.Context, s Streams) error {
@@ -91,7 +93,7 @@ func (g *groundStation) run(ctx context.Context, s Streams) error {
 	}
 	defer db.Close()
 	return g.serve(ctx, s, ground.StationOptions{
-		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Log: log,
+		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Export: g.exports.options(), Log: log,
 	})
 }
 
@@ -173,7 +175,13 @@ func (g *groundStation) serve(ctx context.Context, s Streams, opts ground.Statio
 	}
 	fmt.Fprintf(s.Err, "live page: %s\nstore: %s\nstation %s; for the configuration of the drones:\n[commands]\nkeys = [%q]\n",
 		address, g.store, join.station.Name(), join.station.PublicKey())
+	waitExports, err := g.exports.start(ctx, join.station, opts.Log)
+	if err != nil {
+		stop()
+		return err
+	}
 	err = join.station.Run(ctx)
+	waitExports()
 	p.Close()
 	stop()
 	return err

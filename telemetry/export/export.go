@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"emberwing/telemetry/store"
 	"emberwing/telemetry/wire"
@@ -179,7 +181,8 @@ func xmlText(s string) string {
 
 // headline is one line for people.
 func headline(e *store.Event, o Options) string {
-	text := fmt.Sprintf("%s seen by drone %s", strings.ToUpper(e.Label[:1])+e.Label[1:], e.Drone)
+	first, size := utf8.DecodeRuneInString(e.Label)
+	text := fmt.Sprintf("%c%s seen by drone %s", unicode.ToUpper(first), e.Label[size:], e.Drone)
 	if e.Task == wire.TaskGesture {
 		text = fmt.Sprintf("Person signals %q to drone %s", e.Label, e.Drone)
 	}

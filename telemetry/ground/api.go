@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"emberwing/telemetry/export"
 	"emberwing/telemetry/store"
 	"emberwing/telemetry/wire"
 )
@@ -21,6 +22,7 @@ func (s *Station) API() http.Handler {
 	mux.HandleFunc("GET /api/v1/events", s.serveEvents)
 	mux.HandleFunc("GET /api/v1/events/{id}", s.serveEvent)
 	mux.HandleFunc("GET /api/v1/events/{id}/picture", s.servePicture)
+	mux.HandleFunc("GET /api/v1/events/{id}/export", s.serveExport)
 	mux.HandleFunc("POST /api/v1/events/{id}/acknowledge", s.serveAcknowledge)
 	mux.HandleFunc("GET /api/v1/drones", s.serveDrones)
 	mux.HandleFunc("POST /api/v1/commands", s.serveCommand)
@@ -51,6 +53,8 @@ func fail(w http.ResponseWriter, err error) {
 		status = http.StatusNotFound
 	case errors.As(err, &acknowledged):
 		status = http.StatusConflict
+	case errors.Is(err, export.ErrNoPosition):
+		status = http.StatusUnprocessableEntity
 	case errors.Is(err, ErrVerdict), errors.Is(err, ErrOperator), errors.Is(err, ErrCommand), errors.Is(err, errRequest):
 		status = http.StatusBadRequest
 	}
@@ -167,6 +171,32 @@ func (s *Station) servePicture(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", p.Type)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(body)
+}
+
+func (s *Station) serveExport(w http.ResponseWriter, r *http.Request) {
+	format := export.Format(r.URL.Query().Get("format"))
+	id, err := pathID(r)
+	if err == nil && !slices.Contains(export.Formats(), format) {
+		err = fmt.Errorf("%w: got format %q, want one of %v", errRequest, format, export.Formats())
+	}
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	e, err := s.opts.Store.Event(r.Context(), id)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	body, err := export.Encode(format, &e, s.opts.Export)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", format.ContentType())
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(body)

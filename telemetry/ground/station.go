@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"emberwing/telemetry/export"
 	"emberwing/telemetry/latency"
 	"emberwing/telemetry/mqtt"
 	"emberwing/telemetry/store"
@@ -34,6 +35,8 @@ type StationOptions struct {
 	Retry     time.Duration // first wait for the result of a command, doubled up to 32 times it, 10 s
 	GiveUp    time.Duration // after which a command without a result is given up, 24 h
 	Beacon    time.Duration // between signs of life to other stations, 2 s
+
+	Export export.Options // of the exports of the API
 
 	Log *slog.Logger // slog.Default
 }
@@ -67,6 +70,9 @@ func (o *StationOptions) validate() error {
 	}
 	if err := (wire.Topic{Fleet: "f", Drone: o.Name, Kind: wire.KindStatus}).Validate(); err != nil {
 		return fmt.Errorf("station name %q: %w", o.Name, err)
+	}
+	if err := o.Export.Validate(); err != nil {
+		return err
 	}
 	return o.Broker.Validate()
 }
@@ -214,6 +220,10 @@ func (s *Station) Run(ctx context.Context) error {
 	s.feed.close()
 	return nil
 }
+
+// Active reports whether this station is the one, of all on the broker, that hands alerts
+// on to other systems.
+func (s *Station) Active() bool { return s.peers.active(time.Now()) }
 
 // Store returns the store, for queries.
 func (s *Station) Store() *store.Store { return s.opts.Store }
