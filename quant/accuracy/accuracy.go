@@ -21,6 +21,7 @@ type Sample struct {
 	Best  int       // index of the label with the best score
 	Score []float32 // calibrated probability of each label
 	Alarm float32   // alarm score; ignored when the set has no alarm labels
+	Raw   float32   // alarm score, or the best score, before calibration; 0 when unknown
 }
 
 // Set collects samples of one model.
@@ -28,18 +29,50 @@ type Set struct {
 	labels    []string
 	alarm     []bool // labels that make up the alarm; nil without one
 	threshold float32
-	confusion [][]int // [truth][best]
-	calib     [bins]struct {
-		n    int
-		hits int
-		sum  float64
+	confusion [][]int     // [truth][best]
+	calib     calibration // of the best score
+	alarms    struct{ truePos, falsePos, trueNeg, falseNeg int }
+	alarmC    calibration // of the alarm score
+	rawC      calibration // of Sample.Raw
+	nll       float64
+	ignore    []bool // labels that are no signal; nil when signals are not counted
+	signals   struct{ due, right, wrong, quiet int }
+}
+
+// calibration counts scores and how often they were right, in bins of equal
+// width.
+type calibration [bins]struct {
+	n, hits int
+	sum     float64
+}
+
+func (c *calibration) add(score float32, hit bool) {
+	b := &c[min(max(int(score*bins), 0), bins-1)]
+	b.n++
+	b.sum += float64(score)
+	if hit {
+		b.hits++
 	}
-	alarms struct{ truePos, falsePos, trueNeg, falseNeg int }
-	alarmC [bins]struct {
-		n, hits int
-		sum     float64
+}
+
+// gap is the expected calibration error: |accuracy - confidence| of each bin,
+// weighted by its share of the samples.
+func (c *calibration) gap() (sum float64) {
+	all := 0
+	for _, b := range c {
+		sum += math.Abs(float64(b.hits) - b.sum)
+		all += b.n
 	}
-	nll float64
+	return sum / math.Max(1, float64(all))
+}
+
+// CountSignals makes the set count what a model without alarm would report:
+// its best label when that is not among ignored and reaches the threshold.
+func (s *Set) CountSignals(ignored []string) {
+	s.ignore = make([]bool, len(s.labels))
+	for i, l := range s.labels {
+		s.ignore[i] = slices.Contains(ignored, l)
+	}
 }
 
 // NewSet collects for the given labels. alarm names the labels that count as
@@ -67,17 +100,34 @@ func (s *Set) Add(x Sample) error {
 	}
 	s.confusion[x.Truth][x.Best]++
 	hit := x.Truth == x.Best
-	bin := binOf(x.Score[x.Best])
-	s.calib[bin].n++
-	s.calib[bin].sum += float64(x.Score[x.Best])
-	if hit {
-		s.calib[bin].hits++
+	s.calib.add(x.Score[x.Best], hit)
+	if s.alarm == nil {
+		s.rawC.add(x.Raw, hit)
 	}
 	s.nll -= math.Log(max(float64(x.Score[x.Truth]), 1e-12))
 	if s.alarm != nil {
 		s.addAlarm(s.alarm[x.Truth], x.Alarm)
+		s.rawC.add(x.Raw, s.alarm[x.Truth])
+	}
+	if s.ignore != nil {
+		s.addSignal(x, hit)
 	}
 	return nil
+}
+
+func (s *Set) addSignal(x Sample, hit bool) {
+	g := &s.signals
+	if !s.ignore[x.Truth] {
+		g.due++
+	}
+	switch reported := !s.ignore[x.Best] && x.Score[x.Best] >= s.threshold; {
+	case reported && hit:
+		g.right++
+	case reported:
+		g.wrong++
+	case s.ignore[x.Truth]:
+		g.quiet++
+	}
 }
 
 func (s *Set) addAlarm(truth bool, score float32) {
@@ -92,15 +142,8 @@ func (s *Set) addAlarm(truth bool, score float32) {
 	default:
 		a.trueNeg++
 	}
-	bin := binOf(score)
-	s.alarmC[bin].n++
-	s.alarmC[bin].sum += float64(score)
-	if truth {
-		s.alarmC[bin].hits++
-	}
+	s.alarmC.add(score, truth)
 }
-
-func binOf(score float32) int { return min(max(int(score*bins), 0), bins-1) }
 
 // Class is the score of one class. A ratio with nothing below the line is 0
 // and Support tells it apart.
@@ -110,6 +153,8 @@ type Class struct {
 	Precision float64 `json:"precision"`
 	Recall    float64 `json:"recall"`
 	F1        float64 `json:"f1"`
+
+	RecallInterval Interval `json:"recall_interval_95"`
 }
 
 // Alarm is the score of the alarm decision at its threshold.
@@ -121,6 +166,22 @@ type Alarm struct {
 	FalseAlarmRate   float64 `json:"false_alarm_rate"` // alarms raised of images without one
 	FalseAlarmsHour  float64 `json:"false_alarms_per_hour_equivalent"`
 	CalibrationError float64 `json:"calibration_error"` // expected calibration error of the alarm score
+
+	AccuracyInterval   Interval `json:"accuracy_interval_95"`
+	RecallInterval     Interval `json:"recall_interval_95"`
+	FalseAlarmInterval Interval `json:"false_alarm_interval_95"`
+}
+
+// Signal is what a model without alarm would report of single images.
+type Signal struct {
+	Threshold      float32  `json:"threshold"`
+	Recall         float64  `json:"recall"` // right reports of images with a signal
+	RecallInterval Interval `json:"recall_interval_95"`
+	Precision      float64  `json:"precision"` // right reports of all reports
+	// Quiet is the share of images without a signal of which nothing was
+	// reported.
+	Quiet         float64  `json:"quiet"`
+	QuietInterval Interval `json:"quiet_interval_95"`
 }
 
 // Report is the whole judgement.
@@ -133,7 +194,11 @@ type Report struct {
 	Confusion        [][]int  `json:"confusion"` // row: truth, column: best label
 	CalibrationError float64  `json:"calibration_error"`
 	LogLoss          float64  `json:"log_loss"`
-	Alarm            *Alarm   `json:"alarm,omitempty"`
+	// CalibrationBefore is the error of the alarm score, or of the best score of
+	// a model without alarm, before the temperature.
+	CalibrationBefore float64 `json:"calibration_error_before"`
+	Alarm             *Alarm  `json:"alarm,omitempty"`
+	Signal            *Signal `json:"signal,omitempty"`
 }
 
 // Interval is a confidence interval of a proportion.
@@ -160,22 +225,23 @@ func (s *Set) Report(decisionsPerHour float64) Report {
 	for i := range s.labels {
 		r.Classes = append(r.Classes, s.class(i))
 	}
-	for _, b := range s.calib {
-		r.CalibrationError += calibrationGap(b.n, b.hits, b.sum, images)
-	}
+	r.CalibrationError, r.CalibrationBefore = s.calib.gap(), s.rawC.gap()
 	if s.alarm != nil {
 		r.Alarm = s.alarmReport(images, decisionsPerHour)
+	}
+	if s.ignore != nil {
+		r.Signal = s.signalReport(images)
 	}
 	return r
 }
 
-// calibrationGap is one bin's share of the expected calibration error:
-// |accuracy - confidence| weighted by the bin's share of the samples.
-func calibrationGap(n, hits int, sum float64, all int) float64 {
-	if n == 0 {
-		return 0
+func (s *Set) signalReport(images int) *Signal {
+	g := s.signals
+	none := images - g.due
+	return &Signal{
+		Threshold: s.threshold, Recall: ratio(g.right, g.due), RecallInterval: Wilson(g.right, g.due),
+		Precision: ratio(g.right, g.right+g.wrong), Quiet: ratio(g.quiet, none), QuietInterval: Wilson(g.quiet, none),
 	}
-	return math.Abs(float64(hits)-sum) / float64(all)
 }
 
 func (s *Set) class(i int) Class {
@@ -185,7 +251,7 @@ func (s *Set) class(i int) Class {
 		said += s.confusion[j][i]
 	}
 	hits := s.confusion[i][i]
-	c := Class{Label: s.labels[i], Support: support, Precision: ratio(hits, said), Recall: ratio(hits, support)}
+	c := Class{Label: s.labels[i], Support: support, Precision: ratio(hits, said), Recall: ratio(hits, support), RecallInterval: Wilson(hits, support)}
 	if sum := c.Precision + c.Recall; sum > 0 {
 		c.F1 = 2 * c.Precision * c.Recall / sum
 	}
@@ -200,9 +266,10 @@ func (s *Set) alarmReport(images int, decisionsPerHour float64) *Alarm {
 		FalseAlarmRate: ratio(a.falsePos, a.falsePos+a.trueNeg),
 	}
 	r.FalseAlarmsHour = r.FalseAlarmRate * decisionsPerHour
-	for _, b := range s.alarmC {
-		r.CalibrationError += calibrationGap(b.n, b.hits, b.sum, images)
-	}
+	r.CalibrationError = s.alarmC.gap()
+	r.AccuracyInterval = Wilson(a.truePos+a.trueNeg, images)
+	r.RecallInterval = Wilson(a.truePos, a.truePos+a.falseNeg)
+	r.FalseAlarmInterval = Wilson(a.falsePos, a.falsePos+a.trueNeg)
 	return r
 }
 
