@@ -14,6 +14,7 @@ import (
 
 	"emberwing/firmware/benchmark"
 	"emberwing/firmware/engine"
+	"emberwing/firmware/evaluate"
 	"emberwing/infer"
 	"emberwing/infer/ort"
 	"emberwing/quant/bench"
@@ -181,7 +182,7 @@ func (b *benchRun) options() (benchmark.Options, error) {
 
 // pictures lists the labelled pictures, thinned out to the limit.
 func (b *benchRun) pictures(dir string, labels []string) ([]benchmark.Picture, error) {
-	list, err := listLabelled(b.s, dir, labels)
+	list, err := evaluate.List(dir, labels, func(text string) { fmt.Fprintf(b.s.Err, "warning: %s\n", text) })
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +193,7 @@ func (b *benchRun) pictures(dir string, labels []string) ([]benchmark.Picture, e
 	out := make([]benchmark.Picture, n)
 	for i := range out {
 		p := list[i*len(list)/n]
-		out[i] = benchmark.Picture{Path: p.path, Truth: p.truth}
+		out[i] = benchmark.Picture{Path: p.Path, Truth: p.Truth}
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ the exit code is 1.`,
 	}
 	k.flags.register(c)
 	c.Flags().BoolVar(&k.json, "json", false, "print one JSON object a picture")
-	c.Flags().BoolVar(&k.whole, "crops", false, "the pictures are crops already: leave out the model's localiser")
+	c.Flags().StringSliceVar(&k.off, "off", nil, "blocks of the manifest to leave out: "+strings.Join(predict.Blocks(), ", "))
 	c.Flags().StringVar(&k.explain, "explain", "", "folder to write each picture to, with what speaks for its label drawn in")
 	return c
 }
@@ -35,7 +36,7 @@ the exit code is 1.`,
 type classifier struct {
 	flags   modelFlags
 	json    bool
-	whole   bool
+	off     []string
 	explain string // folder, "" for none
 }
 
@@ -103,7 +104,7 @@ func stagesOf(x classify.Result) stageMS {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func (k *classifier) run(ctx context.Context, s Streams, paths []string) error {
-	r, err := k.flags.open(predict.Options{Gate: predict.GateStills, Whole: k.whole})
+	r, err := k.flags.open(predict.Options{Gate: predict.GateStills, Off: k.off})
 	if err != nil {
 		return err
 	}

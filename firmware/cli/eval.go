@@ -2,206 +2,273 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"emberwing/firmware/classify"
+	"emberwing/camera"
+	"emberwing/firmware/evaluate"
 	"emberwing/firmware/predict"
-	"emberwing/quant/accuracy"
-	"emberwing/telemetry/latency"
+	"emberwing/infer"
 )
 
 func evalCommand(s Streams) *cobra.Command {
 	var e eval
 	c := &cobra.Command{
-		Use:   "eval --model NAME|MANIFEST DIR",
-		Short: "score a model on a folder of labelled pictures",
-		Long: `eval runs a model over DIR/<class>/* and reports accuracy with its 95 % interval,
-precision, recall and F1 of each class, the confusion matrix, the alarm
-decision, calibration error and latency percentiles.
+		Use:   "eval --model NAME|MANIFEST [DIR]",
+		Short: "score a model on labelled pictures",
+		Long: `eval runs a model, with everything its manifest puts around it, over DIR/<class>/*
+and reports accuracy, precision, recall and F1 of each class, the confusion
+matrix, the alarm decision, calibration error before and after the temperature,
+accuracy by source and latency percentiles. Proportions come with 95 % intervals.
 
 False alarms per hour-equivalent are those of single decisions at --fps, before
-the temporal decision that flight adds.`,
-		Example: "  emberwing eval --model fire --precision int8 val/\n  emberwing eval --model gesture --json val/ > gesture.json",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return e.run(c.Context(), s, args[0]) },
+the temporal decision that flight adds. A gate is judged, and holds nothing back.
+
+--robustness adds how answers hold up: coarser pictures, eight corruptions in
+five severities, views moved by a pixel and by a hover. It runs the model some
+sixty times a picture; --limit takes fewer pictures.`,
+		Example: `  emberwing eval --model fire --precision int8 val/
+  emberwing eval --model fire --robustness --limit 200 --svg robust.svg --json val/
+  emberwing eval --model gesture --frames boxes.csv --empty pictures-without-hands/
+  emberwing eval --model fire-seg --masks fire_masks/`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return e.run(c.Context(), s, args) },
 	}
 	e.flags.register(c)
-	c.Flags().BoolVar(&e.json, "json", false, "print the report as one JSON object")
-	c.Flags().Float64Var(&e.fps, "fps", 10, "decisions per second that an hour-equivalent counts with")
+	e.register(c)
 	return c
 }
 
 type eval struct {
-	flags modelFlags
-	json  bool
-	fps   float64
+	flags      modelFlags
+	json       bool
+	fps        float64
+	robustness bool
+	svg        string
+	sides      []int
+	seed       uint64
+	limit      int
+	sources    string
+	frames     string
+	masks      string
+	only       string
+	empty      string
+	off        []string
+	vote       string
+	mix        string
 }
 
-// labelled is one picture with its true label.
-type labelled struct {
-	path  string
-	truth int
+func (e *eval) register(c *cobra.Command) {
+	f := c.Flags()
+	f.BoolVar(&e.json, "json", false, "print one JSON object a line")
+	f.Float64Var(&e.fps, "fps", 10, "decisions per second that an hour-equivalent counts with")
+	f.BoolVar(&e.robustness, "robustness", false, "add how answers hold up against coarseness, corruptions and motion")
+	f.StringVar(&e.svg, "svg", "", "file to draw the robustness report into")
+	f.IntSliceVar(&e.sides, "sides", evaluate.Sides(), "resolutions of the sweep, pixels of the shorter side")
+	f.Uint64Var(&e.seed, "seed", 1, "of noise, shake and the choice of pictures")
+	f.IntVar(&e.limit, "limit", 0, "use at most this many pictures, evenly of all classes; 0 uses all")
+	f.StringVar(&e.sources, "manifest", "", "CSV file with columns file and source; else sources are folders or name beginnings")
+	f.StringVar(&e.frames, "frames", "", "CSV file of full frames with columns file,class,xmin,ymin,xmax,ymax")
+	f.StringVar(&e.masks, "masks", "", "folder with img/ and mask/ to measure a segmenter's overlap on")
+	f.StringVar(&e.only, "only", "", "file with the names of the masks to use, one a line")
+	f.StringVar(&e.empty, "empty", "", "folder of pictures of which nothing must be reported")
+	f.StringSliceVar(&e.off, "off", nil, "blocks of the manifest to leave out: "+strings.Join(predict.Blocks(), ", "))
+	f.StringVar(&e.vote, "vote", "", "CROPS:MARGIN in place of the manifest's vote, e.g. 1:0.1")
+	f.StringVar(&e.mix, "mix", "", "MODEL:BIAS:SLOPE in place of the manifest's mix, e.g. fire-nano:0:4")
 }
 
-// evalReport is the object that eval --json prints.
-type evalReport struct {
-	Dir string `json:"dir"`
-	accuracy.Report
-	Failed  int                    `json:"failed"` // pictures that could not be read
-	Latency map[string]percentiles `json:"latency_ms"`
-	Model   modelInfo              `json:"model"`
+// use turns the flags into what the composition leaves out or puts in.
+func (e *eval) use() (o predict.Options, err error) {
+	o = predict.Options{Gate: predict.GateWatches, Off: e.off}
+	if e.vote != "" {
+		crops, margin, _ := strings.Cut(e.vote, ":")
+		n, err1 := strconv.Atoi(crops)
+		m, err2 := strconv.ParseFloat(margin, 32)
+		if err := errors.Join(err1, err2); err != nil {
+			return o, fmt.Errorf("eval: got --vote %q, want CROPS:MARGIN as in 1:0.1", e.vote)
+		}
+		o.Vote = &infer.Vote{Crops: n, Margin: float32(m)}
+	}
+	if e.mix != "" {
+		parts := strings.Split(e.mix, ":")
+		var v [2]float64
+		for i := range v {
+			if len(parts) == 3 && err == nil {
+				v[i], err = strconv.ParseFloat(parts[i+1], 32)
+			}
+		}
+		if len(parts) != 3 || err != nil {
+			return o, fmt.Errorf("eval: got --mix %q, want MODEL:BIAS:SLOPE as in fire-nano:0:4", e.mix)
+		}
+		o.Mix = &infer.Mix{Model: parts[0], Bias: float32(v[0]), Slope: float32(v[1])}
+	}
+	return o, nil
 }
 
-// percentiles of one stage in milliseconds.
-type percentiles struct {
-	Count uint64  `json:"count"`
-	P50   float64 `json:"p50"`
-	P90   float64 `json:"p90"`
-	P99   float64 `json:"p99"`
-	Max   float64 `json:"max"`
-}
-
-func percentilesOf(h *latency.Histogram) percentiles {
-	return percentiles{h.Count(), milliseconds(h.Quantile(0.5)), milliseconds(h.Quantile(0.9)), milliseconds(h.Quantile(0.99)), milliseconds(h.Max())}
-}
-
-func (e *eval) run(ctx context.Context, s Streams, dir string) error {
-	r, err := e.flags.open(predict.Options{Gate: predict.GateWatches})
+func (e *eval) run(ctx context.Context, s Streams, args []string) error {
+	if len(args) == 0 && e.frames == "" && e.masks == "" && e.empty == "" {
+		return fmt.Errorf("eval: got nothing to judge, want DIR, --frames, --masks or --empty (see emberwing eval --help)")
+	}
+	if e.svg != "" && (!e.robustness || len(args) == 0) {
+		return fmt.Errorf("eval: got --svg without --robustness DIR, which it draws")
+	}
+	use, err := e.use()
+	if err != nil {
+		return err
+	}
+	r, err := e.flags.open(use)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	pictures, err := listLabelled(s, dir, r.model.Labels)
-	if err != nil {
+	v := &evaluation{eval: e, s: s, r: r}
+	if !e.json {
+		fmt.Fprintln(s.Out, r.info())
+	}
+	if err := v.all(ctx, args); err != nil {
 		return err
 	}
-	var alarm []string
-	if r.model.Alarm != nil {
-		alarm = r.model.Alarm.Labels
-	}
-	judge := evaluation{s: s, r: r, set: accuracy.NewSet(r.model.Labels, alarm, r.Threshold())}
-	if err := judge.all(ctx, pictures); err != nil {
-		return err
-	}
-	report := evalReport{
-		Dir: dir, Report: judge.set.Report(e.fps * 3600), Failed: judge.failed, Model: r.info(),
-		Latency: map[string]percentiles{"decode": percentilesOf(&judge.decode), "preprocess": percentilesOf(&judge.prepare), "infer": percentilesOf(&judge.infer)},
-	}
-	if e.json {
-		err = emit(s.Out, report)
-	} else {
-		err = report.print(s)
-	}
-	if err == nil && judge.failed > 0 {
+	if v.failed > 0 {
 		return errReported
 	}
-	return err
+	return nil
 }
 
-// listLabelled reads DIR/<class>/*. Folders that are no label of the model are
-// an error: a misspelt class would otherwise vanish from the result.
-func listLabelled(s Streams, dir string, labels []string) ([]labelled, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("read classes: %w", err)
-	}
-	index := make(map[string]int, len(labels))
-	for i, l := range labels {
-		index[l] = i
-	}
-	var out []labelled
-	for _, entry := range entries {
-		if !entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
-			continue
-		}
-		truth, ok := index[entry.Name()]
-		if !ok {
-			return nil, fmt.Errorf("read classes: %s: got class folder %q, want one of %v", dir, entry.Name(), labels)
-		}
-		files, skipped, errs := classify.Files([]string{filepath.Join(dir, entry.Name())})
-		for _, err := range errs {
-			fmt.Fprintf(s.Err, "warning: %s\n", oneLine(err))
-		}
-		if skipped > 0 {
-			fmt.Fprintf(s.Err, "warning: %s: skipped %d file(s) that are neither JPEG nor PNG by name\n", entry.Name(), skipped)
-		}
-		for _, f := range files {
-			out = append(out, labelled{f, truth})
-		}
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("read classes: %s: got no pictures, want DIR/<class>/*.jpg with classes from %v", dir, labels)
-	}
-	return out, nil
-}
-
-// evaluation accumulates the judgement of all pictures.
+// evaluation is one run of the command.
 type evaluation struct {
-	s                      Streams
-	r                      *runner
-	set                    *accuracy.Set
-	decode, prepare, infer latency.Histogram
-	failed                 int
+	*eval
+	s      Streams
+	r      *runner
+	failed int
 }
 
-func (v *evaluation) all(ctx context.Context, pictures []labelled) error {
-	start, told := time.Now(), time.Now()
-	for i, p := range pictures {
-		if err := ctx.Err(); err != nil {
+// all runs everything that the command asks for.
+func (v *evaluation) all(ctx context.Context, args []string) error {
+	var steps []func(context.Context) error
+	if len(args) > 0 {
+		steps = append(steps, func(ctx context.Context) error { return v.folder(ctx, args[0]) })
+	}
+	if v.frames != "" {
+		steps = append(steps, v.boxed)
+	}
+	if v.masks != "" {
+		steps = append(steps, v.masked)
+	}
+	if v.empty != "" {
+		steps = append(steps, v.quiet)
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
 			return err
-		}
-		if err := v.one(p); err != nil {
-			fmt.Fprintf(v.s.Err, "error: %s\n", oneLine(err))
-			v.failed++
-		}
-		if time.Since(told) > 2*time.Second {
-			told = time.Now()
-			left := time.Duration(float64(time.Since(start)) / float64(i+1) * float64(len(pictures)-i-1))
-			fmt.Fprintf(v.s.Err, "%d of %d pictures, %v left\n", i+1, len(pictures), left.Round(time.Second))
 		}
 	}
 	return nil
 }
 
-func (v *evaluation) one(p labelled) error {
-	x, err := v.r.File(p.path)
+// each calls do for n things, tells progress, and counts what failed.
+func (v *evaluation) each(ctx context.Context, what string, n int, do func(i int) error) error {
+	start, told := time.Now(), time.Now()
+	for i := range n {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := do(i); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			fmt.Fprintf(v.s.Err, "error: %s\n", oneLine(err))
+			v.failed++
+		}
+		if time.Since(told) > 2*time.Second {
+			told = time.Now()
+			left := time.Duration(float64(time.Since(start)) / float64(i+1) * float64(n-i-1))
+			fmt.Fprintf(v.s.Err, "%d of %d %s, %v left\n", i+1, n, what, left.Round(time.Second))
+		}
+	}
+	return nil
+}
+
+func (v *evaluation) warn(text string) { fmt.Fprintf(v.s.Err, "warning: %s\n", text) }
+
+// folder judges DIR/<class>/*.
+func (v *evaluation) folder(ctx context.Context, dir string) error {
+	if !v.r.model.Is(infer.Classifier) {
+		return fmt.Errorf("eval %s: got a %s, want a classifier; use --masks or --frames", v.r.model.Name, v.r.model.Kind)
+	}
+	labels := evalLabels(v.r.model)
+	pictures, err := evaluate.List(dir, labels, v.warn)
 	if err != nil {
 		return err
 	}
-	v.decode.Record(x.Decode)
-	v.prepare.Record(x.Preprocess)
-	v.infer.Record(x.Spent[predict.Infer])
-	return v.set.Add(accuracy.Sample{Truth: p.truth, Best: x.Label, Score: x.Scores, Alarm: x.Alarm})
+	if v.sources != "" {
+		if _, err := evaluate.Sources(v.sources, pictures); err != nil {
+			return err
+		}
+	}
+	pictures = evaluate.Limit(pictures, v.limit, v.seed)
+	scored := newScores(v, labels)
+	if err := v.each(ctx, "pictures", len(pictures), func(i int) error { return scored.add(pictures[i]) }); err != nil {
+		return err
+	}
+	if err := v.print(scored.report(dir)); err != nil {
+		return err
+	}
+	if !v.robustness {
+		return nil
+	}
+	return v.robust(ctx, pictures)
 }
 
-// print writes the report for people.
-func (r *evalReport) print(s Streams) error {
-	w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(s.Out, r.Model)
-	fmt.Fprintf(s.Out, "%d pictures, accuracy %.4f (95 %%: %.4f..%.4f), calibration error %.4f\n\n", r.Images, r.Accuracy, r.Interval.Low, r.Interval.High, r.CalibrationError)
-	fmt.Fprintln(w, "class\tpictures\tprecision\trecall\tF1\t")
-	for _, c := range r.Classes {
-		fmt.Fprintf(w, "%s\t%d\t%.4f\t%.4f\t%.4f\t\n", c.Label, c.Support, c.Precision, c.Recall, c.F1)
+// evalLabels adds "none" to the labels of a model whose localiser can find
+// nothing.
+func evalLabels(m *infer.Model) []string {
+	if m.Localiser != nil && m.Label("none") < 0 {
+		return append(append([]string(nil), m.Labels...), "none")
 	}
-	fmt.Fprintf(w, "\ntruth \\ best\t%s\t\n", strings.Join(r.Labels, "\t"))
-	for i, row := range r.Confusion {
-		fmt.Fprintf(w, "%s\t%s\t\n", r.Labels[i], strings.Trim(strings.Join(strings.Fields(fmt.Sprint(row)), "\t"), "[]"))
+	return m.Labels
+}
+
+// robust runs the robustness report.
+func (v *evaluation) robust(ctx context.Context, pictures []evaluate.Picture) error {
+	judge := evaluate.NewJudge(&v.r.model.Manifest, v.r.Threshold())
+	answer := func(f *camera.Frame) (*predict.Result, error) {
+		x, err := v.r.Frame(f)
+		return x.Result, err
 	}
-	if a := r.Alarm; a != nil {
-		fmt.Fprintf(w, "\nalarm at %.3f:\taccuracy %.4f\trecall %.4f\tfalse alarms %.4f\t%.0f per hour-equivalent\tcalibration error %.4f\t\n",
-			a.Threshold, a.Accuracy, a.Recall, a.FalseAlarmRate, a.FalseAlarmsHour, a.CalibrationError)
+	all := evaluate.NewRobustness(answer, judge, v.sides, v.seed)
+	fmt.Fprintf(v.s.Err, "robustness: %d pictures, %d runs each\n", len(pictures), all.Runs())
+	if err := v.each(ctx, "pictures", len(pictures), func(i int) error { return all.Add(ctx, pictures[i]) }); err != nil {
+		return err
 	}
-	fmt.Fprintln(w, "\nms\tp50\tp90\tp99\tmax\t")
-	for _, stage := range []string{"decode", "preprocess", "infer"} {
-		p := r.Latency[stage]
-		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t\n", stage, p.P50, p.P90, p.P99, p.Max)
+	report := all.Report()
+	if v.svg != "" {
+		if err := v.draw(report); err != nil {
+			return err
+		}
 	}
-	return w.Flush()
+	for _, line := range report.Lines() {
+		if err := v.print(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// draw writes the report into the SVG file.
+func (v *evaluation) draw(report *evaluate.Report) error {
+	f, err := os.Create(v.svg)
+	if err != nil {
+		return fmt.Errorf("draw report: %w", err)
+	}
+	err = report.SVG(f, v.r.info().String())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("draw report: %w", err)
+	}
+	return nil
 }

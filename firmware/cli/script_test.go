@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/jpeg"
 	"image/png"
 	"os"
@@ -51,6 +52,7 @@ func TestScripts(t *testing.T) {
 			models, err := filepath.Abs("../../infer/models")
 			e.Setenv("MODELS", models)
 			e.Setenv("TINY", filepath.Join(models, "../infertest/tiny"))
+			e.Setenv("FAMILY", filepath.Join(models, "../infertest/family"))
 			return err
 		},
 		Condition: func(cond string) (bool, error) { return cond == "ort" && err == nil, nil },
@@ -58,11 +60,12 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// makePicture writes a picture of a hot sky over dark ground:
-// picture FILE WIDTHxHEIGHT rgb|grey|rgba|exif6.
+// makePicture writes a picture of a hot sky over dark ground, or of a red
+// lower right quarter or nothing on black:
+// picture FILE WIDTHxHEIGHT rgb|grey|rgba|exif6|red|black.
 func makePicture(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 3 {
-		ts.Fatalf("usage: picture FILE WIDTHxHEIGHT rgb|grey|rgba|exif6")
+		ts.Fatalf("usage: picture FILE WIDTHxHEIGHT rgb|grey|rgba|exif6|red|black")
 	}
 	var w, h int
 	for i, part := range strings.Split(args[1], "x") {
@@ -100,6 +103,13 @@ func paint(w, h int, kind string) image.Image {
 		return g
 	}
 	m := image.NewNRGBA(image.Rect(0, 0, w, h))
+	if kind == "red" || kind == "black" {
+		draw.Draw(m, m.Rect, image.Black, image.Point{}, draw.Src)
+		if kind == "red" {
+			draw.Draw(m, image.Rect(w/2, h/2, w, h), image.NewUniform(color.NRGBA{R: 255, A: 255}), image.Point{}, draw.Src)
+		}
+		return m
+	}
 	alpha := byte(255)
 	if kind == "rgba" {
 		alpha = 128

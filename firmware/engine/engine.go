@@ -72,7 +72,14 @@ type Loaded struct {
 // it or are shipped. All are opened with the same options, but Method holds for
 // the model alone. The caller closes what it gets.
 func (e *Engine) Load(name string, o infer.Options, use predict.Options) (*Loaded, error) {
-	m, session, err := e.Open(name, o)
+	m, err := infer.Resolve(models.FS, name)
+	if err == nil {
+		err = use.Edit(&m.Manifest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	session, err := e.OpenModel(m, o)
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,37 @@ func (h *Heat) resize(over Rect) {
 	h.Values, h.Over = h.Values[:n], over
 }
 
+// At returns the heat at a place in the frame, interpolated between cells, 0
+// outside the map.
+func (h *Heat) At(x, y float32) float32 {
+	u, v := (x-h.Over.X)/h.Over.W*float32(h.W)-0.5, (y-h.Over.Y)/h.Over.H*float32(h.H)-0.5
+	if h.W == 0 || !(u >= -0.5 && v >= -0.5 && u <= float32(h.W)-0.5 && v <= float32(h.H)-0.5) {
+		return 0
+	}
+	u, v = min(max(u, 0), float32(h.W-1)), min(max(v, 0), float32(h.H-1))
+	c, r := int(u), int(v)
+	c1, r1 := min(c+1, h.W-1), min(r+1, h.H-1)
+	a, b := u-float32(c), v-float32(r)
+	upper := (1-a)*h.Values[r*h.W+c] + a*h.Values[r*h.W+c1]
+	lower := (1-a)*h.Values[r1*h.W+c] + a*h.Values[r1*h.W+c1]
+	return (1-b)*upper + b*lower
+}
+
+// MaskOf fills h with the scores of one label of the segmenter, an index into
+// MaskLabels, and reports whether r has masks.
+func (p *Predictor) MaskOf(r *Result, label int, h *Heat) bool {
+	rule := p.masks()
+	if !r.Segmented || rule == nil {
+		h.W, h.H = 0, 0
+		h.resize(Rect{})
+		return false
+	}
+	h.W, h.H = rule.Size()
+	h.resize(r.maskSeen)
+	rule.Heat(r.masks, label, h.Values)
+	return true
+}
+
 // Extent returns the rectangle around the cells that reach level, clipped to
 // the frame, and false when there is none.
 func (h *Heat) Extent(level float32) (Rect, bool) {

@@ -42,8 +42,46 @@ const (
 // Options changes how parts are used.
 type Options struct {
 	Gate GateMode
-	// Whole leaves out the localiser: the pictures are crops already.
-	Whole bool
+	// Off names blocks of the manifest to leave out; see [Blocks].
+	Off []string
+	// Vote and Mix, if set, stand in place of the manifest's.
+	Vote *infer.Vote
+	Mix  *infer.Mix
+}
+
+// Blocks lists the blocks of a manifest that can be left out.
+func Blocks() []string { return []string{"gate", "localiser", "vote", "mix", "segmenter", "ood"} }
+
+// Edit changes a manifest before its companions are opened, and validates what
+// came out.
+func (o *Options) Edit(m *infer.Manifest) error {
+	for _, block := range o.Off {
+		switch block {
+		case "gate":
+			m.Gate = nil
+		case "localiser":
+			m.Localiser = nil
+		case "vote":
+			m.Vote = nil
+		case "mix":
+			m.Mix = nil
+		case "segmenter":
+			m.Segmenter = nil
+		case "ood":
+			for i := range m.Variants {
+				m.Variants[i].OOD = nil
+			}
+		default:
+			return fmt.Errorf("leave out a block: got %q, want one of %v", block, Blocks())
+		}
+	}
+	if o.Vote != nil {
+		m.Vote = o.Vote
+	}
+	if o.Mix != nil {
+		m.Mix = o.Mix
+	}
+	return m.Validate()
 }
 
 // check demands that the companions fit the model.

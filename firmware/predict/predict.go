@@ -57,9 +57,6 @@ func New(parts Parts, o Options) (*Predictor, error) {
 	if p.segmenter, err = newSegmenter(parts.Segmenter, p.main); err != nil {
 		return nil, err
 	}
-	if o.Whole {
-		p.localiser = nil
-	}
 	p.answer = newAnswerer(p.main, p.mix)
 	p.vote = newVote(p.main)
 	p.ahead, p.late = newLens(p.main, p.mix), newLens(p.main, p.mix)
@@ -91,6 +88,15 @@ func (p *Predictor) MaskLabels() []string {
 		return p.main.Manifest.Labels
 	}
 	return nil
+}
+
+// MaskThreshold returns the score from which a cell of a mask counts, 0
+// without a segmenter.
+func (p *Predictor) MaskThreshold() float32 {
+	if rule := p.masks(); rule != nil {
+		return rule.Threshold()
+	}
+	return 0
 }
 
 // Slots returns the number of slots that all sessions have.

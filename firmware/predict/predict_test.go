@@ -252,7 +252,7 @@ func TestLocaliser(t *testing.T) {
 		t.Errorf("box: got %+v, want %+v", r.Box, want)
 	}
 	// The crop is a square of 1.25·32 = 40 px, next step 40; half of it or more is red.
-	if whole := run(t, load(t, "beacon-crop", predict.Options{Whole: true}, nil), picture(128, 96, 32, 24, 32, 24, red)); whole.Score > r.Score-0.1 {
+	if whole := run(t, load(t, "beacon-crop", predict.Options{Off: []string{"localiser"}}, nil), picture(128, 96, 32, 24, 32, 24, red)); whole.Score > r.Score-0.1 {
 		t.Errorf("whole frame: score %v, crop: %v, want the crop to be surer", whole.Score, r.Score)
 	}
 	var h predict.Heat
@@ -368,6 +368,25 @@ func TestNewRefusesUnfitCompanions(t *testing.T) {
 		if _, err := predict.New(parts, predict.Options{}); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
+	}
+}
+
+func TestOptionsEdit(t *testing.T) {
+	m := infertest.Member(t, "beacon").Manifest
+	o := predict.Options{Off: predict.Blocks(), Vote: &infer.Vote{Crops: 1, Margin: 0.5}}
+	if err := o.Edit(&m); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Companions()) != 0 || m.Variants[0].OOD != nil || m.Vote.Margin != 0.5 {
+		t.Errorf("got %v, %+v, want no block but the vote", m.Companions(), m.Vote)
+	}
+	o = predict.Options{Off: []string{"wings"}}
+	if err := o.Edit(&m); err == nil {
+		t.Error("an unknown block is no error")
+	}
+	o = predict.Options{Vote: &infer.Vote{Crops: 9, Margin: 0.5}}
+	if err := o.Edit(&m); !errors.Is(err, infer.ErrManifest) {
+		t.Errorf("nine crops: got %v, want %v", err, infer.ErrManifest)
 	}
 }
 
