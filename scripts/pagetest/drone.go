@@ -163,7 +163,7 @@ func picture(o *order) []byte {
 		}
 	}
 	var buf bytes.Buffer
-	if err := jpeg.Encode(&buf, m, &jpeg.Options{Quality: 60}); err != nil {
+	if err := jpeg.Encode(&buf, m, &jpeg.Options{Quality: 92}); err != nil {
 		return nil
 	}
 	return buf.Bytes()
@@ -183,6 +183,6 @@ func shade(x, y float64, fire bool) color.RGBA {
 	if fire && math.Hypot((x-0.63)/0.03, (y-0.66)/0.05) < 1 {
 		return color.RGBA{255, 150, 40, 255}
 	}
-	mix := func(v float64) uint8 { return uint8(v*(1-0.75*smoke) + 222*0.75*smoke) }
+	mix := func(v float64) uint8 { return uint8(v*(1-0.75*smoke)+222*0.75*smoke) &^ 7 } // few colours make small files
 	return color.RGBA{mix(base[0]), mix(base[1]), mix(base[2]), 255}
 }

@@ -24,7 +24,17 @@ import (
 
 func main() {
 	broker := flag.String("broker", "tcp://127.0.0.1:1883", "address of the broker")
+	shrinking := flag.Bool("shrink", false, "make the PNG files named smaller, and play no drones")
 	flag.Parse()
+	if *shrinking {
+		for _, path := range flag.Args() {
+			if err := shrink(path); err != nil {
+				fmt.Fprintln(os.Stderr, "pagetest:", err)
+				os.Exit(1)
+			}
+		}
+		return
+	}
 	if err := run(context.Background(), *broker); err != nil {
 		fmt.Fprintln(os.Stderr, "pagetest:", err)
 		os.Exit(1)

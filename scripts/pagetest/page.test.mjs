@@ -75,6 +75,7 @@ describe("alerts", () => {
   test("the mouse answers too, and a refusal is shown", async (t) => {
     const { page } = await newPage(t, own.station.url);
     await own.station.feed.fire("kite-2", "mouse");
+    await waits(page, "mouse").waitFor();
     if (!(await waits(page, "mouse").and(page.locator(".chosen")).count())) await waits(page, "mouse").locator(".card-head").click();
     await waits(page, "mouse").getByRole("button", { name: /^Answer/ }).click();
     await page.route("**/acknowledge", (route) => route.abort());

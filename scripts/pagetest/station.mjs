@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const cache = process.env.PAGETEST ?? join(root, ".cache/pagetest"); // filled by scripts/pagetest/run
 const program = process.env.EMBERWING ?? join(root, "bin/emberwing");
+export const feeder = join(cache, "feeder"); // scripts/pagetest/main.go
 const installed = createRequire(join(cache, "package.json"));
 const { chromium } = installed("playwright-core");
 
@@ -86,7 +87,7 @@ export class Station {
 // Drones feeds the station.
 class Drones {
   constructor(broker) {
-    this.process = spawn(join(cache, "feeder"), ["-broker", broker], { stdio: ["pipe", "pipe", "inherit"] });
+    this.process = spawn(feeder, ["-broker", broker], { stdio: ["pipe", "pipe", "inherit"] });
     this.answers = createInterface(this.process.stdout)[Symbol.asyncIterator]();
   }
 

@@ -34,7 +34,7 @@ function options(width, unit, lines) {
   const axis = { stroke: style("--dim"), grid: { stroke: style("--rule"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   return {
     width, height: 130, legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
-    axes: [{ ...axis, space: 70 }, { ...axis, size: 48 }], scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 0, 1) * 1.1] } },
+    axes: [{ ...axis, space: 80, size: 28, values: (_, times) => times.map((t) => new Date(1000 * t).toTimeString().slice(0, 8)) }, { ...axis, size: 48 }], scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 0, 1) * 1.1] } },
     series: [{}, ...lines.map(([label, , colour, dash]) => ({ label, stroke: style(colour), width: 2, dash, points: { show: false }, unit }))],
   };
 }

@@ -24,7 +24,7 @@ export class VerdictPanel {
     const cancel = el("button", { type: "button" }, "Cancel ", el("kbd", null, "Esc"));
     cancel.addEventListener("click", () => this.close(true));
     this.box = el("fieldset", { id: this.id, class: "verdict", hidden: "" }, el("legend", null, "What is it?"), this.choices,
-      el("label", null, "Your name ", this.operator), el("label", null, "Note ", this.remark), cancel);
+      el("div", { class: "verdict-by" }, el("label", null, "Your name ", this.operator), el("label", null, "Note ", this.remark), cancel));
     this.node = el("div", { class: "panel" }, this.button, this.box, this.fault);
     this.node.addEventListener("keydown", (e) => this.onKey(e));
   }
@@ -50,7 +50,7 @@ export class VerdictPanel {
   }
 
   choice(verdict, i) {
-    const b = el("button", { type: "button", "data-verdict": verdict.id, title: verdict.hint }, i < 9 && el("kbd", null, String(i + 1)), ` ${verdict.text}`);
+    const b = el("button", { type: "button", "data-verdict": verdict.id, title: verdict.hint }, i < 10 && el("kbd", null, String((i + 1) % 10)), ` ${verdict.text}`);
     b.addEventListener("click", () => this.give(verdict));
     return b;
   }
@@ -66,8 +66,8 @@ export class VerdictPanel {
     if (this.box.hidden || e.ctrlKey || e.metaKey || e.altKey) return;
     if (e.key === "Escape") {
       this.close(true);
-    } else if (e.target.tagName !== "INPUT" && /^[1-9]$/.test(e.key)) {
-      this.choices.children[Number(e.key) - 1]?.click();
+    } else if (e.target.tagName !== "INPUT" && /^[0-9]$/.test(e.key)) {
+      this.choices.children[(Number(e.key) + 9) % 10]?.click();
     } else if (e.target.parentNode === this.choices && e.key.startsWith("Arrow")) {
       this.step(e.target, e.key === "ArrowDown" || e.key === "ArrowRight" ? 1 : -1);
     } else {
