@@ -1,6 +1,9 @@
 // Tests of the live page in a real browser, against a real ground station.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { axe, desktop, launch, open, phone, Station } from "./station.mjs";
 
@@ -271,6 +274,91 @@ describe("access", () => {
     await page.waitForFunction(() => document.querySelectorAll("#history-list li").length === 63);
   });
 });
+
+describe("login", () => {
+  const own = {};
+  before(async () => {
+    own.token = join(mkdtempSync(join(tmpdir(), "emberwing-token-")), "token");
+    own.station = await Station.start("--token-file", own.token);
+  });
+  after(async () => {
+    await own.station?.stop();
+    rmSync(dirname(own.token), { recursive: true, force: true });
+  });
+
+  test("nobody comes in without the token, and the session outlives a restart", async (t) => {
+    const context = await browser.newContext(desktop);
+    t.after(() => context.close());
+    const page = await context.newPage();
+    await page.goto(own.station.url);
+    assert.match(page.url(), /\/login$/);
+    assert.deepEqual(await violations(page), []);
+    assert.equal((await page.request.get(`${own.station.url}/state`)).status(), 401);
+    await page.getByLabel("Token").fill("not the token at all");
+    await page.keyboard.press("Enter");
+    await page.getByText("That token is not right.").waitFor();
+    await page.getByLabel("Token").fill(readFileSync(own.token, "utf8").trim());
+    await page.keyboard.press("Enter");
+    await page.locator("#feed[data-state=live]").waitFor();
+    await own.station.feed.fire("kite-1", "inside");
+    await waits(page, "inside").waitFor();
+    const [cookie] = await context.cookies();
+    assert.ok(cookie.httpOnly && cookie.sameSite === "Strict");
+    await own.station.restart();
+    await page.reload();
+    await waits(page, "inside").waitFor();
+    await context.clearCookies();
+    await own.station.restart();
+    await page.waitForURL(/\/login$/, { timeout: 20000 });
+  });
+});
+
+describe("tiles", () => {
+  const own = {};
+  before(async () => {
+    own.dir = mkdtempSync(join(tmpdir(), "emberwing-map-"));
+    writeFileSync(join(own.dir, "map.pmtiles"), mapFile());
+    own.station = await Station.start("--map", join(own.dir, "map.pmtiles"));
+  });
+  after(async () => {
+    await own.station?.stop();
+    rmSync(own.dir, { recursive: true, force: true });
+  });
+
+  test("a tile file lies below the map", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    await own.station.feed.send({ do: "health", drone: "kite-1", lat: 44.1, lon: 6.2, heading: 40 });
+    await page.locator(".map .map-drone").waitFor({ state: "attached" });
+    for (let i = 0; i < 15; i++) await page.getByRole("button", { name: "Zoom out" }).click();
+    const water = page.locator(".map-tile path.map-area.map-layer-water");
+    await water.waitFor({ state: "attached" });
+    assert.equal(await water.getAttribute("d"), "M0 0L4096 0L4096 2048Z");
+    await page.getByText("© test").waitFor();
+  });
+});
+
+// mapFile is a PMTiles file of one vector tile: a triangle of water.
+function mapFile() {
+  const field = (number, body) => Buffer.from([(number << 3) | 2, body.length, ...body]);
+  const zigzag = (v) => varint(((v << 1) ^ (v >> 31)) >>> 0);
+  const geometry = Buffer.from([9, ...zigzag(0), ...zigzag(0), 18, ...zigzag(4096), ...zigzag(0), ...zigzag(0), ...zigzag(2048), 15]);
+  const feature = Buffer.concat([Buffer.from([0x18, 3]), field(4, geometry)]);
+  const tile = field(3, Buffer.concat([field(1, Buffer.from("water")), field(2, feature), Buffer.from([0x28, ...varint(4096), 0x78, 2])]));
+  const root = Buffer.from([1, 0, 1, ...varint(tile.length), 1]); // one entry: tile 0, run 1, length, offset 0
+  const metadata = Buffer.from(JSON.stringify({ attribution: "<b>© test</b>" }));
+  const head = Buffer.alloc(127);
+  head.write("PMTiles\x03", "latin1");
+  let at = head.length;
+  [root, metadata, Buffer.alloc(0), tile].forEach((part, i) => {
+    head.writeBigUInt64LE(BigInt(at), 8 + 16 * i);
+    head.writeBigUInt64LE(BigInt(part.length), 16 + 16 * i);
+    at += part.length;
+  });
+  head.set([1, 1, 1, 0, 0], 97); // no compression, vector tiles, zoom 0 only
+  return Buffer.concat([head, root, metadata, tile]);
+}
+
+const varint = (v) => (v < 128 ? [v] : [(v & 127) | 128, ...varint(v >>> 7)]);
 
 async function show(page, view) {
   if (view === "help") return page.evaluate(() => document.getElementById("keys").showModal());

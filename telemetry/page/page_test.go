@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -661,6 +662,23 @@ func TestAssets(t *testing.T) {
 	}
 	if body := get(t, p, "/").Body.String(); !strings.Contains(body, `aria-live`) || !strings.Contains(body, `role="alert"`) {
 		t.Error("the page announces nothing to screen readers")
+	}
+}
+
+// TestVendoredFiles: the library is the one that was looked at, uPlot 1.6.32 as npm has it.
+func TestVendoredFiles(t *testing.T) {
+	want := map[string]string{
+		"uPlot.js":  "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+		"uPlot.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+	}
+	for name, sum := range want {
+		body, err := assets.ReadFile("assets/vendor/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%x", sha256.Sum256(body)); got != sum {
+			t.Errorf("%s: got %s, want %s", name, got, sum)
+		}
 	}
 }
 
