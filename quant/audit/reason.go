@@ -245,7 +245,7 @@ func (c *comparison) scales(n, _ onnx.Node) string {
 func (c *comparison) bias(n, _ onnx.Node) string {
 	b, ok := c.dequantised(n, 2)
 	if in := n.Inputs(); weighted(n) && len(in) > 2 && in[2] != "" && !ok {
-		return fmt.Sprintf("bias %q is float: versions before 1.21 want int32 with a DequantizeLinear", in[2])
+		return fmt.Sprintf("bias %q is float: older versions of ONNX Runtime want int32 with a DequantizeLinear", in[2])
 	}
 	x, hasX := c.dequantised(n, 0)
 	w, hasW := c.dequantised(n, 1)

@@ -5,10 +5,12 @@ two idle cores; the accuracies are not the architectures' best, only equal groun
 """
 import argparse
 import json
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 from torch import nn
 
@@ -50,24 +52,27 @@ def balanced(labels, rng, n):
     return np.concatenate([rng.choice(fire, n // 2), rng.choice(none, n - n // 2)])
 
 
-@torch.no_grad()
-def evaluate(net, x, labels):
-    net.eval()
-    best = [net(tensor(x[i:i + 32])).argmax(1).numpy() for i in range(0, len(x), 32)]
-    return float((np.concatenate(best) == labels).mean())
+def answers(path, x):
+    """Outputs of an ONNX file for pictures [N,size,size,3]; ONNX Runtime is several times faster here than torch."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run(None, {"input": preprocess.normalise(rgb[None])})[0] for rgb in x])
 
 
-@torch.no_grad()
-def features(net, x):
+def features(net, x, size):
     """What the classifier gets, [N,channels]."""
-    net.eval()
-    return torch.cat([net.pool(net.features(tensor(x[i:i + 16]))).flatten(1) for i in range(0, len(x), 16)])
+    head, net.classifier = net.classifier, nn.Identity()
+    with tempfile.TemporaryDirectory() as folder:
+        architectures.export(net, Path(folder) / "features.onnx", size)
+        net.classifier = head
+        return torch.from_numpy(answers(Path(folder) / "features.onnx", x))
 
 
-def train_head(net, x, labels, rng):
+def train_head(net, x, labels, rng, size):
     """A classifier over frozen features of up to 1500 pictures."""
     index = rng.permutation(len(x))[:1500]
-    seen, y = features(net, x[index]), torch.from_numpy(labels[index])
+    seen, y = features(net, x[index], size), torch.from_numpy(labels[index])
     opt = torch.optim.AdamW(net.classifier.parameters(), 3e-3, weight_decay=1e-2)
     for _ in range(300):
         loss = nn.functional.cross_entropy(net.classifier(seen), y, label_smoothing=0.05)
@@ -102,11 +107,12 @@ def train(name, args):
     vx, vl, _ = cached(args.data, "val", args.size, args.out)
     net, start = architectures.NETS[name](len(LABELS)), time.time()
     if name in architectures.PRETRAINED:
-        train_head(net, x, labels, rng)
+        train_head(net, x, labels, rng, args.size)
     else:
         train_all(name, net, x, labels, rng, args)
-    accuracy = evaluate(net, vx, vl)
-    architectures.export(net, args.out / f"{name}.onnx", args.size)
+    path = args.out / f"{name}.onnx"
+    architectures.export(net, path, args.size)
+    accuracy = float((answers(path, vx).argmax(1) == vl).mean())
     print(json.dumps(dict(net=name, size=args.size, steps=args.steps, seconds=round(time.time() - start), accuracy=round(accuracy, 4))), flush=True)
 
 
