@@ -36,10 +36,12 @@ with random calibration, results are marked "speed only".
 
 Modes: fp32 and int8 are the files of the model; fp16 is emulated where the
 provider has no FP16, for its accuracy alone; int8-minmax, int8-moving,
-int8-percentile, int8-entropy and int8-mse are calibrated here on --calib;
-int8-dynamic needs no calibration. --files adds any other, e.g. qat=my-qat.onnx.`,
+int8-percentile[=99.99], int8-entropy, int8-mse and int8-auto are calibrated
+here on --calib, all from one calibration; int8-dynamic needs none. --files adds
+any other, e.g. qat=my-qat.onnx.`,
 		Example: `  emberwing bench --model fire val/
   emberwing bench --model fire --modes fp32,int8,int8-dynamic --svg fire.svg --json val/ > new.json
+  emberwing bench --model fire --modes fp32,int8-minmax,int8-mse --calib train/ val/
   emberwing bench --model fire --files ours=a.onnx,theirs=b.onnx val/
   emberwing bench --model fire --json --compare old.json val/
   emberwing bench --model fire --roofline jetson-nano-4gb --turns 0`,
@@ -57,6 +59,8 @@ type benchRun struct {
 	modes     []string
 	files     []string
 	calib     string
+	images    int
+	target    string
 	json      bool
 	svg       string
 	compare   string
@@ -75,6 +79,8 @@ func (b *benchRun) register(c *cobra.Command) {
 	f.StringSliceVar(&b.modes, "precision", nil, "the same as --modes")
 	f.StringSliceVar(&b.files, "files", nil, "further files, NAME=FILE.onnx or FILE.onnx, under the model's labels and preprocessing")
 	f.StringVar(&b.calib, "calib", "", "folder of pictures for the modes that are calibrated here, not those of DIR")
+	f.IntVar(&b.images, "images", 300, "calibrate on at most this many pictures of --calib; 0 is all")
+	f.StringVar(&b.target, "target", "cpu-vnni", "what the modes that are calibrated here are written for; see quantize --help")
 	f.BoolVar(&b.json, "json", false, "print one JSON object a line (schema: quant/bench/schema.json)")
 	f.StringVar(&b.svg, "svg", "", "draw accuracy over latency with its Pareto front into this file")
 	f.StringVar(&b.compare, "compare", "", "compare with an earlier --json output; exit code 1 on a regression beyond noise")

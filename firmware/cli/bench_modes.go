@@ -10,6 +10,7 @@ import (
 	"emberwing/firmware/benchmark"
 	"emberwing/firmware/engine"
 	"emberwing/infer"
+	"emberwing/quant/qdq"
 )
 
 // candidates turns the flags into modes, the reference first.
@@ -18,8 +19,16 @@ func (b *benchRun) candidates(ctx context.Context, e *engine.Engine, m *infer.Mo
 	if len(modes) == 0 {
 		modes = defaultModes(m, len(files) > 0)
 	}
-	maker := &benchmark.Maker{Engine: e, Model: m, Provider: b.provider(), Calibration: b.calib,
-		Progress: (&teller{out: b.s.Err}).progress}
+	profile, err := qdq.ProfileOf(b.target)
+	if err != nil {
+		return nil, err
+	}
+	maker := &benchmark.Maker{Engine: e, Model: m, Provider: b.provider(), Profile: profile, Progress: progressOn(b.s.Err)}
+	if b.calib != "" {
+		if maker.Calibration, err = listPictures(b.s, b.calib, b.images); err != nil {
+			return nil, err
+		}
+	}
 	var out []benchmark.Candidate
 	for _, mode := range modes {
 		c, err := maker.Make(ctx, mode)

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"emberwing/boards"
+	"emberwing/firmware/benchmark"
 	"emberwing/infer/ort"
-	"emberwing/quant"
 	"emberwing/quant/calib"
 	"emberwing/quant/half"
 	"emberwing/quant/onnx"
@@ -125,7 +125,7 @@ func (q *quantize) run(ctx context.Context, s Streams) error {
 		return err
 	}
 	defer rt.Close()
-	j.Open = opener(rt, q.threads)
+	j.Open = benchmark.Opener(rt, q.threads)
 	r := &quantizeReport{In: q.in, Out: q.out, Mode: q.mode, Target: q.target, Bytes: map[string]int{"in": len(j.Model.Bytes())}}
 	if j.Samples != nil {
 		r.Pictures = j.Samples.Len()
@@ -309,21 +309,6 @@ func (q *quantize) job(s Streams) (*recipe.Job, error) {
 	}
 	j.Samples, err = pictures.New(files, spec)
 	return j, err
-}
-
-// opener opens graphs on the runtime.
-func opener(rt *ort.Runtime, threads int) quant.Opener {
-	return func(model []byte, inputs []quant.Input, outputs []string) (quant.Session, error) {
-		o := ort.NetOptions{Outputs: outputs, Threads: threads}
-		for _, in := range inputs {
-			o.Inputs = append(o.Inputs, ort.NetInput{Name: in.Name, Shape: in.Dims})
-		}
-		n, err := rt.OpenNet(model, o)
-		if err != nil {
-			return nil, err // a nil *Net in the interface would not be nil
-		}
-		return n, nil
-	}
 }
 
 // print writes the report for people.

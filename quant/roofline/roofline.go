@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"emberwing/quant/graph"
 	"emberwing/quant/onnx"
 )
 
@@ -42,16 +43,28 @@ var fused = map[string]bool{
 	"Constant": true, "Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Shape": true, "Cast": true,
 }
 
+// counter knows the shapes of a graph.
+type counter struct {
+	graph  *onnx.Graph
+	shapes graph.Shapes
+}
+
 // Of counts the layers of a model. A free dimension of its input counts as 1.
 // A model without a layer that could be counted is an error.
 func Of(m *onnx.Model) (Count, error) {
-	s := infer(m.Graph())
+	inputs := map[string][]int64{}
+	for _, v := range m.Graph().Inputs() {
+		if v.Shape.Known {
+			inputs[v.Name] = fixed(v.Shape)
+		}
+	}
+	k := &counter{m.Graph(), graph.New(m).ShapesFor(inputs)}
 	var c Count
 	for _, n := range m.Graph().Nodes() {
 		if fused[n.Op()] {
 			continue
 		}
-		l, ok := s.layer(n)
+		l, ok := k.layer(n)
 		if !ok {
 			c.Unknown = append(c.Unknown, n.String())
 			continue
@@ -64,24 +77,40 @@ func Of(m *onnx.Model) (Count, error) {
 	return c, nil
 }
 
+// fixed gives every free dimension the size 1: one picture.
+func fixed(shape onnx.Shape) []int64 {
+	out := make([]int64, len(shape.Dims))
+	for i, d := range shape.Dims {
+		out[i] = max(d.Size, 1)
+	}
+	return out
+}
+
+// elements returns the number of elements of a value, 0 when unknown.
+func (k *counter) elements(name string) int64 { return max(0, k.shapes[name].Len()) }
+
 // layer counts one operator.
-func (s *shapes) layer(n onnx.Node) (Layer, bool) {
+func (k *counter) layer(n onnx.Node) (Layer, bool) {
 	in, out := n.Inputs(), n.Outputs()
-	if len(in) == 0 || len(out) == 0 || s.of(out[0]) == nil {
+	if len(in) == 0 || len(out) == 0 || !k.shapes[out[0]].Static() {
 		return Layer{}, false
 	}
-	l := Layer{Name: name(n), Op: n.Op(), Activations: s.elements(out[0])}
-	for i, input := range in {
-		if s.isConstant(input) {
-			l.Weights += s.elements(input)
-		} else if !s.isSkip(n, i) {
-			l.Activations += s.elements(input)
+	l := Layer{Name: name(n), Op: n.Op(), Activations: k.elements(out[0])}
+	for _, input := range in {
+		switch {
+		case input == "": // left out
+		case k.isConstant(input):
+			l.Weights += k.elements(input)
+		default:
+			l.Activations += k.elements(input)
 		}
 	}
 	if l.Op == "Add" || l.Op == "Mul" {
-		l.Activations = s.elements(in[len(in)-1]) // fused into a layer that writes the result anyway: only the other side is read
+		// Fused into the layer that writes the result anyway: only the other
+		// side is read.
+		l.Activations = k.elements(in[len(in)-1])
 	}
-	l.MACs = s.macs(n, in, out[0])
+	l.MACs = k.macs(n, in, out[0])
 	return l, true
 }
 
@@ -92,16 +121,13 @@ func name(n onnx.Node) string {
 	return n.Outputs()[0]
 }
 
-// isSkip reports inputs that hold no data, such as the roi of Resize.
-func (s *shapes) isSkip(n onnx.Node, i int) bool { return n.Inputs()[i] == "" }
-
 // isConstant follows a value back through quantise pairs to an initializer.
-func (s *shapes) isConstant(name string) bool {
+func (k *counter) isConstant(name string) bool {
 	for range 4 {
-		if _, ok := s.graph.Initializer(name); ok {
+		if _, ok := k.graph.Initializer(name); ok {
 			return true
 		}
-		n, ok := s.graph.Producer(name)
+		n, ok := k.graph.Producer(name)
 		if !ok {
 			return false
 		}
@@ -117,21 +143,24 @@ func (s *shapes) isConstant(name string) bool {
 }
 
 // macs counts the products of an operator; elementwise ones have none.
-func (s *shapes) macs(n onnx.Node, in []string, out string) int64 {
+func (k *counter) macs(n onnx.Node, in []string, out string) int64 {
 	switch n.Op() {
 	case "Conv", "ConvInteger", "QLinearConv":
-		w := s.of(in[1])
-		if len(w) < 2 {
+		w := k.shapes[in[1]]
+		if !w.Static() || len(w.Dims) < 2 || w.Dims[0] == 0 {
 			return 0
 		}
-		return s.elements(out) * product(w[1:]) // w[1] is the input channels of one group
+		return k.elements(out) * (w.Len() / w.Dims[0]) // the weights of one output channel
 	case "Gemm", "MatMul", "MatMulInteger":
-		x := s.of(in[0])
-		inner := x[len(x)-1]
-		if n.Op() == "Gemm" && intOr(n, "transA", 0) == 1 {
-			inner = x[0]
+		x := k.shapes[in[0]]
+		if !x.Static() || len(x.Dims) == 0 {
+			return 0
 		}
-		return s.elements(out) * inner
+		inner := x.Dims[len(x.Dims)-1]
+		if v, err := n.Int("transA"); err == nil && v == 1 {
+			inner = x.Dims[0]
+		}
+		return k.elements(out) * inner
 	}
 	return 0
 }
