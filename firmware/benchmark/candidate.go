@@ -17,6 +17,7 @@ type Candidate struct {
 	Label     string // of the file, for people
 	Precision infer.Precision
 	Data      []byte // the ONNX file
+	Size      int64  // of the file that Data imitates; 0: of Data
 	// Emulated says how the mode imitates a precision that the provider
 	// lacks; its speed is not measured then.
 	Emulated string
@@ -98,8 +99,11 @@ func open(e *engine.Engine, m *infer.Model, c Candidate, o infer.Options) (*subj
 // head fills in what is known before any picture.
 func (s *subject) head() bench.Mode {
 	r := s.session.Report()
+	if s.Size == 0 {
+		s.Size = int64(len(s.Data))
+	}
 	return bench.Mode{
-		Kind: bench.KindMode, Mode: s.Mode, File: s.Label, SHA256: r.SHA256, Bytes: int64(len(s.Data)),
+		Kind: bench.KindMode, Mode: s.Mode, File: s.Label, SHA256: r.SHA256, Bytes: s.Size,
 		Provider: string(r.Provider), Computes: string(r.Precision), Fallback: r.Fallback,
 		Emulated: s.Emulated, SpeedOnly: s.SpeedOnly,
 		WarmUp: &bench.WarmUp{LoadMS: float64(r.LoadTime.Microseconds()) / 1e3},

@@ -117,30 +117,44 @@ func (m *Maker) half(context.Context) (Candidate, error) {
 	return m.emulated()
 }
 
-// emulated rounds to FP16 after every operator; the sums inside are FP32's.
+// emulated rounds to FP16 after every operator; the sums inside are FP32's. Its
+// size is that of the real FP16 file.
 func (m *Maker) emulated() (Candidate, error) {
-	float, err := m.float()
+	imitation, findings, err := m.rewrite(half.Emulate)
 	if err != nil {
 		return Candidate{}, err
 	}
-	g, _, err := graph.Canonical(float)
+	real, _, err := m.rewrite(half.Convert)
 	if err != nil {
 		return Candidate{}, err
 	}
-	findings, err := half.Emulate(g, half.Options{})
-	if err != nil {
-		return Candidate{}, err
-	}
-	model, err := g.Model()
-	if err != nil {
-		return Candidate{}, err
-	}
-	c := Candidate{Label: "made here: FP32 with FP16 rounding", Precision: infer.FP32, Data: model.Bytes()}
+	c := Candidate{Label: "made here: FP32 with FP16 rounding", Precision: infer.FP32, Data: imitation, Size: int64(len(real))}
 	c.Emulated = "constants and results of operators are rounded to FP16, sums inside them are FP32; the provider has no FP16"
 	if len(findings) > 0 {
 		c.Emulated += fmt.Sprintf("; %d findings, the first: %v", len(findings), findings[0])
 	}
 	return c, nil
+}
+
+// rewrite brings the FP32 file into canonical form and changes it.
+func (m *Maker) rewrite(change func(*graph.Graph, half.Options) ([]half.Finding, error)) ([]byte, []half.Finding, error) {
+	float, err := m.float()
+	if err != nil {
+		return nil, nil, err
+	}
+	g, _, err := graph.Canonical(float)
+	if err != nil {
+		return nil, nil, err
+	}
+	findings, err := change(g, half.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	model, err := g.Model()
+	if err != nil {
+		return nil, nil, err
+	}
+	return model.Bytes(), findings, nil
 }
 
 // static calibrates once and writes with one method.
