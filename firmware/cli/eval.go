@@ -52,6 +52,7 @@ type eval struct {
 	robustness bool
 	svg        string
 	sides      []int
+	parts      []string
 	seed       uint64
 	limit      int
 	sources    string
@@ -71,6 +72,7 @@ func (e *eval) register(c *cobra.Command) {
 	f.BoolVar(&e.robustness, "robustness", false, "add how answers hold up against coarseness, corruptions and motion")
 	f.StringVar(&e.svg, "svg", "", "file to draw the robustness report into")
 	f.IntSliceVar(&e.sides, "sides", evaluate.Sides(), "resolutions of the sweep, pixels of the shorter side")
+	f.StringSliceVar(&e.parts, "parts", evaluate.Parts(), "parts of the robustness report")
 	f.Uint64Var(&e.seed, "seed", 1, "of noise, shake and the choice of pictures")
 	f.IntVar(&e.limit, "limit", 0, "use at most this many pictures, evenly of all classes; 0 uses all")
 	f.StringVar(&e.sources, "manifest", "", "CSV file with columns file and source; else sources are folders or name beginnings")
@@ -241,7 +243,10 @@ func (v *evaluation) robust(ctx context.Context, pictures []evaluate.Picture) er
 		x, err := v.r.Frame(f)
 		return x.Result, err
 	}
-	all := evaluate.NewRobustness(answer, judge, v.sides, v.seed)
+	all, err := evaluate.NewRobustness(answer, judge, v.sides, v.seed, v.parts)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(v.s.Err, "robustness: %d pictures, %d runs each\n", len(pictures), all.Runs())
 	if err := v.each(ctx, "pictures", len(pictures), func(i int) error { return all.Add(ctx, pictures[i]) }); err != nil {
 		return err

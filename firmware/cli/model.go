@@ -25,6 +25,7 @@ func modelCommand(s Streams) *cobra.Command {
 type modelLine struct {
 	Name       string            `json:"name"`
 	Task       string            `json:"task"`
+	Kind       infer.Kind        `json:"kind"`
 	Version    string            `json:"version"`
 	Input      []int64           `json:"input"`
 	Labels     []string          `json:"labels"`
@@ -43,9 +44,9 @@ func modelList(s Streams) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				line := modelLine{m.Name, m.Task, m.Version, m.Input.Shape, m.Labels, m.Precisions()}
+				line := modelLine{m.Name, m.Task, kindOf(m), m.Version, m.Input.Shape, m.Labels, m.Precisions()}
 				if !asJSON {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%v\n", line.Name, line.Version, line.Task, line.Precisions, line.Labels)
+					fmt.Fprintf(w, "%s\t%s\t%s %s\t%v\t%v\n", line.Name, line.Version, line.Task, line.Kind, line.Precisions, line.Labels)
 				} else if err := emit(s.Out, line); err != nil {
 					return err
 				}
@@ -76,12 +77,20 @@ func modelShow(s Streams) *cobra.Command {
 	return c
 }
 
+func kindOf(m *infer.Model) infer.Kind {
+	if m.Kind == "" {
+		return infer.Classifier
+	}
+	return m.Kind
+}
+
 func printModel(s Streams, m *infer.Model) error {
 	w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
 	row := func(name string, value any) { fmt.Fprintf(w, "%s\t%v\n", name, value) }
 	row("name", m.Name)
 	row("version", m.Version)
 	row("task", m.Task)
+	row("kind", kindOf(m))
 	row("description", m.Description)
 	row("licence", m.Licence)
 	row("labels", m.Labels)
@@ -90,12 +99,47 @@ func printModel(s Streams, m *infer.Model) error {
 	}
 	in := m.Input
 	row("input", fmt.Sprintf("%s %v %s %s %s, %s, mean %v, std %v", in.Name, in.Shape, in.DType, in.Layout, in.Order, in.Fit, in.Mean, in.Std))
+	row("output", fmt.Sprintf("%s %v %s", m.Output.Name, m.Output.Shape, m.Output.Kind))
 	for _, v := range m.Variants {
-		row(string(v.Precision), fmt.Sprintf("%s, %d bytes, sha256 %.12s…, temperature %.3f, threshold %.3f", v.File, v.Bytes, v.SHA256, v.Temperature, v.Threshold))
+		ood := ""
+		if v.OOD != nil {
+			ood = fmt.Sprintf(", unknown beyond %.1f", v.OOD.Threshold)
+		}
+		row(v.String(), fmt.Sprintf("%s, %d bytes, sha256 %.12s…, temperature %.3f, threshold %.3f%s", v.File, v.Bytes, v.SHA256, v.Temperature, v.Threshold, ood))
 	}
-	d := m.Decision
-	row("decision", fmt.Sprintf("%d of %d frames, release %.3f, dwell %v", d.Agree, d.Window, d.Release, d.Dwell.Duration()))
+	if d := m.Decision; d.Window > 0 {
+		row("decision", fmt.Sprintf("%d of %d frames, release %.3f, dwell %v", d.Agree, d.Window, d.Release, d.Dwell.Duration()))
+	}
+	printBlocks(m, row)
 	return w.Flush()
+}
+
+// printBlocks tells what the manifest puts around the model.
+func printBlocks(m *infer.Model, row func(name string, value any)) {
+	if m.Features != nil {
+		row("features", m.Features.Shape)
+	}
+	if m.CAM != nil {
+		row("activation map", m.CAM.Shape)
+	}
+	if n := m.NMS; n != nil {
+		row("boxes", fmt.Sprintf("at most %d, suppressed from an overlap of %.2f", n.Max, n.IoU))
+	}
+	if g := m.Gate; g != nil {
+		row("gate", fmt.Sprintf("%s from %.3f, forced every %d frames", g.Model, g.Threshold, g.Every))
+	}
+	if l := m.Localiser; l != nil {
+		row("localiser", fmt.Sprintf("%s, crops of %.2f times the box, pictures up to %d pixels whole", l.Model, l.Pad, l.WholeSide))
+	}
+	if v := m.Vote; v != nil {
+		row("vote", fmt.Sprintf("%d crop(s), margin %.2f", v.Crops, v.Margin))
+	}
+	if x := m.Mix; x != nil {
+		row("mix", fmt.Sprintf("%s, bias %.2f, slope %.2f", x.Model, x.Bias, x.Slope))
+	}
+	if g := m.Segmenter; g != nil {
+		row("segmenter", g.Model)
+	}
 }
 
 func modelVerify(s Streams) *cobra.Command {
@@ -106,6 +150,9 @@ func modelVerify(s Streams) *cobra.Command {
 			failed := false
 			for _, name := range args {
 				m, err := engine.Find(name)
+				if err == nil {
+					err = engine.CheckCompanions(m)
+				}
 				if err != nil {
 					fmt.Fprintf(s.Err, "error: %s: %s\n", name, oneLine(err))
 					failed = true

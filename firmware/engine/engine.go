@@ -136,6 +136,26 @@ func companion(m *infer.Model, name string) (*infer.Model, error) {
 	return c, err
 }
 
+// CheckCompanions verifies the files of every model that m names, and that they
+// have the precisions of m.
+func CheckCompanions(m *infer.Model) error {
+	var errs []error
+	for _, name := range m.Companions() {
+		c, err := companion(m, name)
+		if err == nil {
+			for _, p := range m.Precisions() {
+				if _, e := c.Variant(p); e != nil {
+					err = errors.Join(err, e)
+				}
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("companion %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Reports says what runs, the model's own session first.
 func (l *Loaded) Reports() []infer.Report {
 	all := make([]infer.Report, len(l.sessions))

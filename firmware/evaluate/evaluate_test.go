@@ -174,7 +174,10 @@ func TestRobustness(t *testing.T) {
 		{save(t, filepath.Join(dir, "c.png"), color.RGBA{255, 0, 0, 255}), 0, "two"}, // a false alarm
 	}
 	model, judge := reddish(t)
-	r := NewRobustness(model, judge, []int{8, 32}, 1)
+	r, err := NewRobustness(model, judge, []int{8, 32}, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range pictures {
 		if err := r.Add(t.Context(), p); err != nil {
 			t.Fatal(err)
@@ -237,12 +240,18 @@ func TestFlipsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, judge := reddish(t)
-	r := NewRobustness(func(f *camera.Frame) (*predict.Result, error) {
+	r, err := NewRobustness(func(f *camera.Frame) (*predict.Result, error) {
 		v := float32(f.Pix[0]) / 255
 		return &predict.Result{Result: infer.Result{Label: 2 * count(v > 0.5), Trigger: v}}, nil
-	}, judge, nil, 1)
-	if err := r.Add(t.Context(), Picture{Path: path}); err != nil {
+	}, judge, nil, 1, []string{"motion"})
+	if err := errors.Join(err, r.Add(t.Context(), Picture{Path: path})); err != nil {
 		t.Fatal(err)
+	}
+	if rep := r.Report(); r.Runs() != 1+2+15 || len(rep.Corruptions)+len(rep.Resolutions) != 0 {
+		t.Errorf("motion alone: got %d runs and %d corruptions", r.Runs(), len(rep.Corruptions))
+	}
+	if _, err := NewRobustness(nil, judge, nil, 1, []string{"weather"}); err == nil {
+		t.Error("an unknown part is no error")
 	}
 	if s := r.Report().Summary.Shifts; s.Labels.Share != 6.0/8 || s.Alarms.Share != 6.0/8 || s.Change != 0.75 {
 		t.Errorf("got %+v, want a flip for each of the six views moved sideways", s)
@@ -253,7 +262,10 @@ func TestAddStopsWhenTold(t *testing.T) {
 	model, judge := reddish(t)
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	r := NewRobustness(model, judge, nil, 1)
+	r, err := NewRobustness(model, judge, nil, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	path := save(t, filepath.Join(t.TempDir(), "a.png"), color.Black)
 	if err := r.Add(ctx, Picture{Path: path}); !errors.Is(err, context.Canceled) || r.Report().Summary.Failed != 0 {
 		t.Errorf("got %v, want %v and no failure", err, context.Canceled)

@@ -3,6 +3,7 @@ package evaluate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"path/filepath"
 	"slices"
@@ -22,12 +23,16 @@ type Model func(f *camera.Frame) (*predict.Result, error)
 // side.
 func Sides() []int { return []int{16, 32, 64, 96, 128, 160, 224} }
 
+// Parts lists the parts of the report that can be left out.
+func Parts() []string { return []string{"resolution", "corruption", "motion"} }
+
 // Robustness collects how answers hold up.
 type Robustness struct {
 	model Model
 	judge *Judge
 	seed  uint64
 	sides []int
+	kinds []degrade.Kind
 
 	worker              degrade.Worker
 	frame, view         camera.Frame
@@ -49,18 +54,34 @@ type flips struct {
 	change        float64
 }
 
-// NewRobustness prepares a report. sides of nil are the default ones.
-func NewRobustness(model Model, judge *Judge, sides []int, seed uint64) *Robustness {
+// NewRobustness prepares a report with the given parts, nil for all. sides of
+// nil are the default ones.
+func NewRobustness(model Model, judge *Judge, sides []int, seed uint64, parts []string) (*Robustness, error) {
+	for _, p := range parts {
+		if !slices.Contains(Parts(), p) {
+			return nil, fmt.Errorf("report on robustness: got part %q, want some of %v", p, Parts())
+		}
+	}
+	with := func(part string) bool { return parts == nil || slices.Contains(parts, part) }
 	if sides == nil {
 		sides = Sides()
+	}
+	if !with("resolution") {
+		sides = nil
 	}
 	r := &Robustness{model: model, judge: judge, seed: seed, sides: sides, clean: NewBySource(judge),
 		coarse: map[int]map[string]*tally{}, spoilt: map[degrade.Kind]*[degrade.Severities]tally{}}
 	for _, s := range sides {
 		r.coarse[s] = map[string]*tally{}
 	}
-	for _, k := range degrade.Kinds() {
+	if with("corruption") {
+		r.kinds = degrade.Kinds()
+	}
+	for _, k := range r.kinds {
 		r.spoilt[k] = new([degrade.Severities]tally)
+	}
+	if !with("motion") {
+		return r, nil
 	}
 	for _, m := range degrade.PixelShifts()[1:] {
 		r.pixels = append(r.pixels, flips{motion: m})
@@ -68,12 +89,16 @@ func NewRobustness(model Model, judge *Judge, sides []int, seed uint64) *Robustn
 	for _, m := range degrade.CameraMotions()[1:] {
 		r.motions = append(r.motions, flips{motion: m})
 	}
-	return r
+	return r, nil
 }
 
 // Runs is the number of answers that one picture asks for.
 func (r *Robustness) Runs() int {
-	return 3 + len(r.sides) + len(degrade.Kinds())*degrade.Severities + len(r.pixels) + len(r.motions)
+	n := 1 + len(r.sides) + len(r.kinds)*degrade.Severities + len(r.pixels) + len(r.motions)
+	if len(r.pixels) > 0 {
+		n += 2 // the unmoved views
+	}
+	return n
 }
 
 // Add judges one picture in all its forms. A picture that cannot be read is an
@@ -142,7 +167,7 @@ func (r *Robustness) spoil(ctx context.Context, p Picture) error {
 	h := fnv.New64a()
 	h.Write([]byte(filepath.Base(p.Path)))
 	seed := r.seed ^ h.Sum64()
-	for _, kind := range degrade.Kinds() {
+	for _, kind := range r.kinds {
 		for i := range degrade.Severities {
 			if err := errors.Join(ctx.Err(), r.worker.Apply(&r.view, &r.frame, kind, i+1, seed)); err != nil {
 				return err
@@ -159,6 +184,9 @@ func (r *Robustness) spoil(ctx context.Context, p Picture) error {
 
 // move compares the answers of moved views with that of the unmoved one.
 func (r *Robustness) move(ctx context.Context, _ Picture) error {
+	if len(r.pixels) == 0 {
+		return nil
+	}
 	if err := r.compare(ctx, degrade.PixelShifts()[0], r.pixels); err != nil {
 		return err
 	}
@@ -302,11 +330,11 @@ func (r *Robustness) Report() *Report {
 		rep.Resolutions = append(rep.Resolutions, l)
 		rep.Summary.WAR[strconv.Itoa(side)] = l.WAR
 	}
-	for _, kind := range degrade.Kinds() {
+	for _, kind := range r.kinds {
 		for i := range r.spoilt[kind] {
 			t := &r.spoilt[kind][i]
 			rep.Corruptions = append(rep.Corruptions, CorruptionLine{"corruption", kind, i + 1, t.score(), robust(t.accuracy(), clean, chance)})
-			rep.Summary.Corruptions += t.accuracy() / float64(len(degrade.Kinds())*degrade.Severities)
+			rep.Summary.Corruptions += t.accuracy() / float64(len(r.kinds)*degrade.Severities)
 		}
 	}
 	for kind, moved := range map[string][]flips{"shift": r.pixels, "motion": r.motions} {

@@ -261,9 +261,9 @@ func newerCall() error {
 	return err
 }
 
-// TestFurtherOutputs runs every model of the family, whose outputs are known,
+// TestOpenFurtherOutputs runs every model of the family, whose outputs are known,
 // and demands that none of their outputs moves or allocates.
-func TestFurtherOutputs(t *testing.T) {
+func TestOpenFurtherOutputs(t *testing.T) {
 	rt := load(t)
 	for _, name := range infer.ModelNames(infertest.Family(t)) {
 		m := infertest.Member(t, name)
