@@ -40,11 +40,31 @@ func Canonical(m *onnx.Model) (g *Graph, notes []string, err error) {
 	if notes, err = g.lower(opset); err != nil {
 		return nil, nil, err
 	}
+	g.Fold()
+	g.imports()
+	g.name()
+	return g, notes, g.Sort()
+}
+
+// Fold moves padding, batch norms and constant scales and shifts into the
+// convolutions beside them, joins matrix products with their bias, and drops
+// what nothing needs any more.
+func (g *Graph) Fold() {
 	g.foldConvolutions()
 	g.linear()
 	g.Prune()
-	g.imports()
-	return g, notes, g.Sort()
+}
+
+// name gives every node a name of its own, by which it can be kept in float.
+func (g *Graph) name() {
+	seen := map[string]bool{}
+	for _, n := range g.Nodes() {
+		if name := n.GetName(); (name == "" || seen[name]) && len(n.Output) > 0 {
+			name = g.Fresh(n.Output[0] + "_" + n.GetOpType())
+			n.Name = &name
+		}
+		seen[n.GetName()] = true
+	}
 }
 
 // constants turns Constant nodes into initializers.

@@ -49,3 +49,15 @@ func inputChannel(n *graph.Node, dims []int64, outputs int) func(int) int {
 	}
 	return func(i int) int { return i / inner } // [inputs, outputs]
 }
+
+// lower subtracts a measured shift from a bias.
+func lower(bias, shift []float32) []float32 {
+	if len(shift) != len(bias) {
+		return bias
+	}
+	out := make([]float32, len(bias))
+	for c := range out {
+		out[c] = bias[c] - shift[c]
+	}
+	return out
+}

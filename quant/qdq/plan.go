@@ -19,7 +19,15 @@ type Plan struct {
 	// Means holds channel means of the values that layers read. Where they
 	// are known the bias is corrected for the rounding of the weights.
 	Means map[string][]float64
+	// Shift holds, by node name, what each channel of a layer's output has
+	// been measured to be too large; the bias is lowered by it.
+	Shift map[string][]float32
+	// Values and Weights hold parameters that are used as they are where the
+	// profile takes them: of values, and the scales of constants.
+	Values  map[string]Params
+	Weights map[string][]float32
 
+	alone     string // the only node that is quantised, "" for all
 	shapes    graph.Shapes
 	quantised map[*graph.Node]role
 	share     map[string]string // value to the value whose parameters it takes
@@ -45,15 +53,31 @@ func Make(g *graph.Graph, p Profile, float []string) (*Plan, error) {
 	if err := plan.knowsFloat(float); err != nil {
 		return nil, err
 	}
-	plan.shapes = plan.Graph.Shapes()
-	switch p.Placement {
-	case Everywhere:
-		plan.absorb()
-		plan.everywhere()
-	case Inputs:
-		plan.inputs()
-	}
+	plan.decide()
 	return plan, nil
+}
+
+// decide chooses the nodes.
+func (p *Plan) decide() {
+	p.shapes = p.Graph.Shapes()
+	switch p.Profile.Placement {
+	case Everywhere:
+		p.absorb()
+		p.everywhere()
+	case Inputs:
+		p.inputs()
+	}
+}
+
+// Alone plans to quantise one of the candidates of a plan and nothing else.
+func Alone(g *graph.Graph, p Profile, node string, candidates []string) *Plan {
+	plan := &Plan{Graph: g.Clone(), Profile: p, Float: map[string]bool{}, alone: node,
+		quantised: map[*graph.Node]role{}, share: map[string]string{}}
+	for _, name := range candidates {
+		plan.Float[name] = name != node
+	}
+	plan.decide()
+	return plan
 }
 
 // knowsFloat refuses names of no node, which would be misspelt.
@@ -76,6 +100,18 @@ func (p *Plan) Layers() []string {
 	var out []string
 	for _, n := range p.Graph.Nodes() {
 		if p.quantised[n] == weighted {
+			out = append(out, n.GetName())
+		}
+	}
+	return out
+}
+
+// Candidates names the nodes that compute in integers, in order: what mixed
+// precision chooses among. Operators that only move values follow.
+func (p *Plan) Candidates() []string {
+	var out []string
+	for _, n := range p.Graph.Nodes() {
+		if r := p.quantised[n]; r == weighted || r == computes {
 			out = append(out, n.GetName())
 		}
 	}
@@ -233,7 +269,7 @@ func (p *Plan) everywhere() {
 		case p.isWeighted(n):
 			p.quantised[n] = weighted
 		case graph.Is(n, "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu"):
-			if p.follows(n) && p.allFloat(n) {
+			if (p.follows(n) || p.alone == n.GetName()) && p.allFloat(n) {
 				p.quantised[n] = computes
 			}
 		case p.moves(n) && p.follows(n):

@@ -82,6 +82,10 @@ func (w *writer) choose(names []string, ranges map[string]calib.Range) error {
 		joint[root] = calib.Range{Lo: math.Min(old.Lo, r.Lo), Hi: math.Max(old.Hi, r.Hi)}
 	}
 	for root, r := range joint {
+		if given, ok := w.Values[root]; ok && w.takes(given) {
+			w.params[root] = given
+			continue
+		}
 		p, err := Choose(r, w.Profile.Activation, w.Profile.Symmetric)
 		if err != nil {
 			return fmt.Errorf("quantise value %q: %w", root, err)
@@ -92,6 +96,12 @@ func (w *writer) choose(names []string, ranges map[string]calib.Range) error {
 		w.result.Values[name] = w.params[w.root(name)]
 	}
 	return nil
+}
+
+// takes says whether given parameters suit the profile. Where values share
+// them they are computed from the joint range.
+func (w *writer) takes(p Params) bool {
+	return p.Type == w.Profile.Activation && (!w.Profile.Symmetric || p.Zero == 0) && w.Profile.Placement == Everywhere
 }
 
 // rangeOf returns the extremes of values.
@@ -207,10 +217,15 @@ func (w *writer) layer(n *graph.Node) error {
 		return err
 	}
 	scales := weightScales(n, values, dims, w.Profile.WeightMax)
+	if given := w.Weights[n.Input[1]]; w.Profile.WeightMax == 127 && len(given) == len(scales) {
+		scales = slices.Clone(given)
+	} else if w.Profile.WeightMax == 127 && len(given) == 1 {
+		scales = slices.Repeat(given, len(scales))
+	}
 	if !w.Profile.FloatBias {
 		fitBias(scales, bias, x.Scale)
 	}
-	bias = w.correct(n, values, dims, scales, bias)
+	bias = lower(w.correct(n, values, dims, scales, bias), w.Shift[n.GetName()])
 	w.result.Layers[n.GetName()] = scales
 	w.weights(n, values, dims, scales)
 	switch {

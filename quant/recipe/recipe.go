@@ -32,6 +32,15 @@ type Job struct {
 	Stored   string   // file that keeps the calibration; "" = none
 	Plain    bool     // without bias correction
 	Progress quant.Progress
+
+	// Graph, if set, is used instead of Model: a canonical graph.
+	Graph *graph.Graph
+	// Values and Weights are parameters that are taken as they are where the
+	// target can: what training chose.
+	Values  map[string]qdq.Params
+	Weights map[string][]float32
+	// Known holds ranges of values that need no measuring.
+	Known map[string]calib.Range
 }
 
 // Prepared is a job whose graph has been measured.
@@ -42,6 +51,7 @@ type Prepared struct {
 	Calibration *calib.Calibration
 	Plan        *qdq.Plan // with the nodes of Job.Float in float
 
+	shift     map[string][]float32 // measured shift of each layer's output
 	held      quant.Subset
 	heldData  [][]float32 // prepared inputs of the held samples
 	reference [][]float32 // float outputs of each held sample
@@ -69,12 +79,12 @@ func split(s quant.Samples) (calibrate, held quant.Subset) {
 // Prepare brings the graph into canonical form and measures what the target
 // needs. A stored calibration of the same graph and samples is continued.
 func (j *Job) Prepare(ctx context.Context) (*Prepared, error) {
-	if j.Samples.Len() == 0 {
-		return nil, errors.New("calibrate: got no samples, want at least one; a hundred or more give sound ranges")
-	}
-	g, notes, err := graph.Canonical(j.Model)
-	if err != nil {
-		return nil, err
+	g, notes := j.Graph, []string(nil)
+	var err error
+	if g == nil {
+		if g, notes, err = graph.Canonical(j.Model); err != nil {
+			return nil, err
+		}
 	}
 	p := &Prepared{Job: j, Graph: g, Notes: notes}
 	if p.Plan, err = qdq.Make(g, j.Profile, j.Float); err != nil {
@@ -83,12 +93,28 @@ func (j *Job) Prepare(ctx context.Context) (*Prepared, error) {
 	if len(p.Plan.Layers()) == 0 && j.Profile.Placement != qdq.Nowhere {
 		return nil, errors.New("quantise: got no layer with constant weights in this graph, want a float model")
 	}
+	if j.Samples == nil || j.Samples.Len() == 0 {
+		return p, p.knowsAll()
+	}
 	calibrate, held := split(j.Samples)
 	p.held = held
-	if err := p.measure(ctx, calibrate); err != nil {
-		return nil, err
+	return p, p.measure(ctx, calibrate)
+}
+
+// knowsAll refuses to go on without samples where ranges are missing.
+func (p *Prepared) knowsAll() error {
+	var missing []string
+	for _, name := range p.Plan.Tensors() {
+		if _, ok := p.Job.Known[name]; !ok {
+			missing = append(missing, name)
+		}
 	}
-	return p, nil
+	p.Calibration = calib.New("", "none", 0)
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("calibrate: got no samples, want at least one to measure %d values such as %q; a hundred or more give sound ranges",
+		len(missing), missing[0])
 }
 
 // measure fills the calibration.
@@ -123,7 +149,11 @@ func (p *Prepared) histograms() bool {
 func (p *Prepared) Ranges(m calib.Method) map[string]calib.Range {
 	out := map[string]calib.Range{}
 	for _, name := range p.Plan.Tensors() {
-		out[name] = p.Calibration.Tensors[name].Range(m, p.Job.Profile.Scheme())
+		if r, ok := p.Job.Known[name]; ok {
+			out[name] = r
+		} else {
+			out[name] = p.Calibration.Tensors[name].Range(m, p.Job.Profile.Scheme())
+		}
 	}
 	return out
 }
@@ -173,8 +203,12 @@ func (p *Prepared) Write(ctx context.Context) (*Written, error) {
 
 // choose writes by the method of the job, or by all and keeps the best.
 func (p *Prepared) choose(ctx context.Context) (*Written, error) {
-	if p.Job.Method != "" && p.Job.Method != Auto {
-		m, err := calib.ParseMethod(p.Job.Method)
+	method := p.Job.Method
+	if p.Calibration.Count == 0 {
+		method = string(calib.MinMax) // every range is known
+	}
+	if method != "" && method != Auto {
+		m, err := calib.ParseMethod(method)
 		if err != nil {
 			return nil, err
 		}
@@ -210,11 +244,18 @@ func (p *Prepared) one(ctx context.Context, m calib.Method, ranges map[string]ca
 	if err != nil {
 		return nil, err
 	}
-	if correct {
+	return p.write(ctx, plan, Choice{Method: m.String(), BiasCorrection: correct}, ranges, p.Job.Float)
+}
+
+// write carries out a plan and measures the result.
+func (p *Prepared) write(ctx context.Context, plan *qdq.Plan, c Choice, ranges map[string]calib.Range, float []string) (*Written, error) {
+	if c.BiasCorrection {
 		plan.Means = p.means()
 	}
-	w := &Written{Ranges: ranges, Choice: Choice{Method: m.String(), BiasCorrection: correct}, Float: p.Job.Float}
-	if w.Result, err = plan.Write(w.Ranges); err != nil {
+	plan.Shift, plan.Values, plan.Weights = p.shift, p.Job.Values, p.Job.Weights
+	w := &Written{Ranges: ranges, Choice: c, Float: float}
+	var err error
+	if w.Result, err = plan.Write(ranges); err != nil {
 		return nil, err
 	}
 	if w.Model, err = p.finish(w.Result.Graph); err != nil {

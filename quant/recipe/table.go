@@ -63,6 +63,9 @@ func magnitude(r calib.Range) float64 {
 
 // chooseForTable finds the method by writing Q/DQ models.
 func (p *Prepared) chooseForTable(ctx context.Context) (Choice, []Choice, error) {
+	if p.held.Len() == 0 {
+		return Choice{Method: string(calib.MinMax)}, nil, nil
+	}
 	if p.Job.Method != "" && p.Job.Method != Auto {
 		m, err := calib.ParseMethod(p.Job.Method)
 		return Choice{Method: m.String()}, nil, err
