@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,11 +15,15 @@ import (
 
 	"emberwing/boards"
 	"emberwing/firmware/benchmark"
+	"emberwing/camera/pixel"
 	"emberwing/infer/ort"
 	"emberwing/quant/calib"
+	"emberwing/quant/equalize"
+	"emberwing/quant/graph"
 	"emberwing/quant/half"
 	"emberwing/quant/onnx"
 	"emberwing/quant/pictures"
+	"emberwing/quant/qat"
 	"emberwing/quant/qdq"
 	"emberwing/quant/recipe"
 )
@@ -37,7 +43,11 @@ Methods choose the range of each tensor from what was measured: minmax, moving,
 percentile[=99.99], entropy, mse; auto tries all on a quarter of the pictures,
 at most 32, that are kept aside, and takes the one nearest to the float model.
 With --calibration FILE what was measured is kept: another method or target
-takes seconds, and an interrupted measurement goes on where it ended.`,
+takes seconds, and an interrupted measurement goes on where it ended.
+
+A model that carries Q/DQ pairs already, as quantisation-aware training writes
+them, is checked against the target and written for it with the scales that
+training chose; pictures are needed only for values without a pair.`,
 		Example: "  emberwing quantize --in fire-fp32.onnx --calib train/ --target cpu-vnni --out fire-int8.onnx\n" +
 			"  emberwing quantize --in fire-fp32.onnx --calib train/ --calibration fire.calib --method mse --target tensorrt --out fire-trt.onnx",
 		Args: cobra.NoArgs,
@@ -63,8 +73,11 @@ type quantize struct {
 	board, tensorrt, dump, emulated      string
 	float, floatOps, svg                 []string
 	images, threads                      int
-	plain, json                          bool
+	bias, eval                           string
+	maxDrop                              float64
+	equalize, lint, json                 bool
 	prepare                              preparation
+	labelled                             recipe.Labelled // of --eval
 }
 
 func (q *quantize) register(c *cobra.Command) {
@@ -87,12 +100,14 @@ func (q *quantize) register(c *cobra.Command) {
 	f.StringArrayVar(&q.svg, "svg", nil, "TENSOR=FILE: draw the histogram of a tensor with its range; may be repeated")
 	f.IntVar(&q.images, "images", 0, "use at most this many pictures, spread over the folder; 0 is all")
 	f.IntVar(&q.threads, "threads", 1, "threads of the runtime while measuring")
-	f.BoolVar(&q.plain, "no-bias-correction", false, "leave biases as they are")
+	f.StringVar(&q.bias, "bias-correction", "analytic", "none, analytic (from measured means) or empirical (layer by layer, slower)")
+	f.BoolVar(&q.equalize, "equalize", false, "even out the channels between layers first (across Relu)")
+	f.Float64Var(&q.maxDrop, "max-drop", -1, "keep the fewest nodes in float with which accuracy falls by at most this many points, as in 0.5")
+	f.StringVar(&q.eval, "eval", "", "folder of labelled pictures DIR/<class>/* that --max-drop is judged on; default: agreement with the float model")
+	f.BoolVar(&q.lint, "lint", false, "only say what the target would not take of the Q/DQ pairs in --in")
 	f.BoolVar(&q.json, "json", false, "print the report as one JSON object")
 	q.prepare.register(f)
-	for _, name := range []string{"in", "out"} {
-		_ = c.MarkFlagRequired(name) // both flags are defined above
-	}
+	_ = c.MarkFlagRequired("in") // defined above
 }
 
 // quantizeReport is the object that quantize --json prints.
@@ -105,7 +120,9 @@ type quantizeReport struct {
 	Tried    []recipe.Choice `json:"tried,omitempty"`
 	Files    []string        `json:"files"`
 	Float    []string        `json:"float_nodes"`
+	Mixed    *recipe.Mixed   `json:"mixed,omitempty"`
 	Notes    []string        `json:"notes"`
+	Findings []half.Finding  `json:"findings,omitempty"` // what 16 bits cannot hold
 	Pictures int             `json:"pictures"`
 	Bytes    map[string]int  `json:"bytes"` // of "in" and "out"
 	Seconds  float64         `json:"seconds"`
@@ -117,7 +134,7 @@ func (q *quantize) run(ctx context.Context, s Streams) error {
 		return err
 	}
 	j, err := q.job(s)
-	if err != nil {
+	if err != nil || q.lint {
 		return err
 	}
 	rt, err := ort.Load(q.library)
@@ -149,6 +166,12 @@ func (q *quantize) run(ctx context.Context, s Streams) error {
 
 // check refuses what the flags alone show to be impossible.
 func (q *quantize) check() error {
+	switch {
+	case q.out == "" && !q.lint:
+		return errors.New("write model: got no --out, want the file to write")
+	case !slices.Contains([]string{"none", "analytic", "empirical"}, q.bias):
+		return fmt.Errorf("choose bias correction: got %q, want none, analytic or empirical", q.bias)
+	}
 	if q.mode != "int8" && q.mode != "fp16" {
 		return fmt.Errorf("choose mode: got %q, want int8 or fp16", q.mode)
 	}
@@ -186,17 +209,34 @@ func (q *quantize) make(ctx context.Context, j *recipe.Job, r *quantizeReport) (
 	if err != nil {
 		return nil, err
 	}
-	r.Notes = p.Notes
+	r.Notes = append(r.Notes, p.Notes...)
 	if j.Profile.Placement == qdq.Nowhere {
 		return q.tables(ctx, p, r)
 	}
-	w, err := p.Write(ctx)
+	w, err := q.write(ctx, p, r)
 	if err != nil {
 		return nil, err
 	}
 	r.Chosen, r.Tried, r.Float = w.Choice, w.Tried, w.Float
 	looks, err := q.looks(p, w.Choice.Method, w.Ranges, w.Result.Values)
 	return append([]made{{q.out, w.Model.Bytes()}}, looks...), err
+}
+
+// write quantises, mixes precisions where --max-drop asks for it, and corrects
+// biases.
+func (q *quantize) write(ctx context.Context, p *recipe.Prepared, r *quantizeReport) (w *recipe.Written, err error) {
+	if q.maxDrop < 0 {
+		w, err = p.Write(ctx)
+	} else {
+		var m *recipe.Mixed
+		if m, err = p.Mix(ctx, q.labelled, q.maxDrop/100); err == nil {
+			w, r.Mixed = m.Written, m
+		}
+	}
+	if err != nil || q.bias != "empirical" {
+		return w, err
+	}
+	return p.CorrectBias(ctx, w)
 }
 
 // half converts to 16-bit floating point.
@@ -210,8 +250,16 @@ func (q *quantize) half(ctx context.Context, j *recipe.Job, r *quantizeReport) (
 		return nil, err
 	}
 	r.Target, r.Chosen, r.Float, r.Notes = "", recipe.Choice{SQNR: h.SQNR}, j.Float, h.Notes
+	lost := 0
+	r.Findings = h.Findings
 	for _, f := range h.Findings {
-		r.Notes = append(r.Notes, f.String())
+		lost += f.Lost
+		if f.Kept {
+			r.Notes = append(r.Notes, f.String())
+		}
+	}
+	if lost > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d numbers of constants are below %.2g and become 0 in 16-bit floats", lost, half.Smallest/2))
 	}
 	files := []made{{q.out, h.Model.Bytes()}}
 	if q.emulated != "" {
@@ -229,6 +277,9 @@ func (q *quantize) tables(ctx context.Context, p *recipe.Prepared, r *quantizeRe
 	r.Chosen, r.Tried = t.Choice, t.Tried
 	if t.Renamed > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("renamed %d values whose names hold colons, which the native table cannot carry", t.Renamed))
+	}
+	if t.Unknown > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d values have no range, as no pair and no --calib gives one: TensorRT computes in higher precision what it cannot fuse around them", t.Unknown))
 	}
 	if c := t.Table.Colons(); len(c) > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("the native table cannot give a range to %q, whose names hold colons: use the flatbuffers table", c))
@@ -298,17 +349,76 @@ func (q *quantize) job(s Streams) (*recipe.Job, error) {
 	}
 	j := &recipe.Job{
 		Model: m, Input: input, Profile: profile, Method: q.method, Float: q.float,
-		Memory: memory, Stored: q.calibration, Plain: q.plain, Progress: progressOn(s.Err),
+		Memory: memory, Stored: q.calibration, Plain: q.bias == "none", Progress: progressOn(s.Err),
 	}
-	if q.mode == "fp16" && q.calib == "" {
+	if err := q.rewrite(s, j); err != nil || q.lint {
+		return j, err
+	}
+	if (q.mode == "fp16" || j.Known != nil) && q.calib == "" {
 		return j, nil
 	}
 	files, err := listPictures(s, q.calib, q.images)
 	if err != nil {
 		return nil, err
 	}
-	j.Samples, err = pictures.New(files, spec)
-	return j, err
+	if j.Samples, err = pictures.New(files, spec); err != nil || q.eval == "" {
+		return j, err
+	}
+	return j, q.label(s, spec)
+}
+
+// rewrite strips the pairs of a model that has some, and equalises channels.
+func (q *quantize) rewrite(s Streams, j *recipe.Job) error {
+	has := qat.Has(j.Model)
+	if !has && q.lint {
+		return fmt.Errorf("check pairs: %s has none", q.in)
+	}
+	if q.mode != "int8" || !has && !q.equalize {
+		return nil
+	}
+	g, notes, err := graph.Canonical(j.Model)
+	if err != nil {
+		return err
+	}
+	for _, n := range notes {
+		fmt.Fprintln(s.Err, "note:", n)
+	}
+	if j.Graph = g; !has {
+		pairs, largest, err := equalize.Graph(g)
+		fmt.Fprintf(s.Err, "note: evened out the channels of %d pairs of layers, by up to %.3g\n", pairs, largest)
+		return err
+	}
+	for _, issue := range qat.Lint(g, j.Profile) {
+		fmt.Fprintln(s.Err, issue)
+	}
+	if q.lint {
+		return nil
+	}
+	stripped, err := qat.Strip(g)
+	if err != nil {
+		return err
+	}
+	j.Values, j.Weights, j.Known = stripped.Values, stripped.Weights, stripped.Ranges()
+	return nil
+}
+
+// label reads the pictures of --eval.
+func (q *quantize) label(s Streams, spec pixel.Spec) error {
+	labels, err := q.prepare.labels(q.in)
+	if err != nil {
+		return err
+	}
+	list, err := listLabelled(s, q.eval, labels)
+	if err != nil {
+		return err
+	}
+	var files []string
+	for _, p := range list {
+		files = append(files, p.path)
+		q.labelled.Truth = append(q.labelled.Truth, p.truth)
+	}
+	q.labelled.Samples, err = pictures.New(files, spec)
+	return err
 }
 
 // print writes the report for people.
@@ -324,6 +434,7 @@ func (r *quantizeReport) print(s Streams) error {
 		}
 		fmt.Fprintln(w)
 	}
+	r.printMixed(w)
 	fmt.Fprint(w, r.Out, ": ", r.Mode)
 	if r.Target != "" {
 		fmt.Fprintf(w, " for %s by %s", r.Target, r.Chosen.Method)
@@ -336,4 +447,26 @@ func (r *quantizeReport) print(s Streams) error {
 		fmt.Fprintln(w, "also wrote", f)
 	}
 	return w.Flush()
+}
+
+// printMixed says which nodes stay in float, and what they gained.
+func (r *quantizeReport) printMixed(w io.Writer) {
+	if r.Mixed == nil {
+		return
+	}
+	fmt.Fprintln(w, "nodes in float\taccuracy\tdrop")
+	for _, t := range r.Mixed.Trials {
+		fmt.Fprintf(w, "%d\t%.4f\t%+.4f\n", t.Float, t.Accuracy, t.Drop)
+	}
+	fmt.Fprintln(w)
+	for i, s := range r.Mixed.Sensitivity {
+		if i == 10 {
+			break
+		}
+		if i == 0 {
+			fmt.Fprintln(w, "most sensitive alone\tSQNR\tlabels changed")
+		}
+		fmt.Fprintf(w, "%s\t%.1f dB\t%.4f\n", s.Node, s.SQNR, s.Changed)
+	}
+	fmt.Fprintf(w, "\nin float: %s\n\n", strings.Join(r.Float, " "))
 }

@@ -27,6 +27,7 @@ type preparation struct {
 	model         string
 	fit, order    string
 	mean, std     []float64
+	classes       []string
 	width, height int
 }
 
@@ -36,6 +37,7 @@ func (p *preparation) register(f *pflag.FlagSet) {
 	f.StringVar(&p.order, "order", "rgb", "rgb or bgr, with --fit")
 	f.Float64SliceVar(&p.mean, "mean", []float64{0.485, 0.456, 0.406}, "mean of each channel on the scale 0..1, with --fit")
 	f.Float64SliceVar(&p.std, "std", []float64{0.229, 0.224, 0.225}, "standard deviation of each channel on the scale 0..1, with --fit")
+	f.StringSliceVar(&p.classes, "labels", nil, "classes in the order of the output, instead of a manifest")
 	f.IntVar(&p.width, "width", 0, "width of the input where the model leaves it open")
 	f.IntVar(&p.height, "height", 0, "height of the input where the model leaves it open")
 }
@@ -89,26 +91,48 @@ func (p *preparation) declared(name string, dims []int64, path string) (infer.In
 	if p.fit != "" {
 		return p.flags(name, dims)
 	}
+	m, err := p.manifest(path)
+	if err != nil {
+		return infer.Input{}, err
+	}
+	return m.Input, nil
+}
+
+// manifest returns that of --model, or the one beside the file.
+func (p *preparation) manifest(path string) (*infer.Manifest, error) {
 	if p.model != "" {
 		m, err := infer.Resolve(models.FS, p.model)
 		if err != nil {
-			return infer.Input{}, err
+			return nil, err
 		}
-		return m.Input, nil
+		return &m.Manifest, nil
 	}
 	beside := filepath.Join(filepath.Dir(path), "manifest.json")
 	b, err := os.ReadFile(beside)
 	if errors.Is(err, fs.ErrNotExist) {
-		return infer.Input{}, fmt.Errorf("prepare pictures: got no %s; say how with --model MANIFEST, or with --fit, --order, --mean and --std", beside)
+		return nil, fmt.Errorf("prepare pictures: got no %s; say how with --model MANIFEST, or with --fit, --order, --mean and --std", beside)
 	}
 	if err != nil {
-		return infer.Input{}, fmt.Errorf("prepare pictures: %w", err)
+		return nil, fmt.Errorf("prepare pictures: %w", err)
 	}
 	m, err := infer.ParseManifest(b)
 	if err != nil {
-		return infer.Input{}, fmt.Errorf("%s: %w", beside, err)
+		return nil, fmt.Errorf("%s: %w", beside, err)
 	}
-	return m.Input, nil
+	return m, nil
+}
+
+// labels returns the classes in the order of the output: of the manifest, or
+// of --labels.
+func (p *preparation) labels(path string) ([]string, error) {
+	if len(p.classes) > 0 {
+		return p.classes, nil
+	}
+	m, err := p.manifest(path)
+	if err != nil {
+		return nil, fmt.Errorf("read classes: %w; or name them with --labels", err)
+	}
+	return m.Labels, nil
 }
 
 // flags makes a declaration of the flags.

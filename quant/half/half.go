@@ -40,11 +40,11 @@ type Options struct {
 
 // Finding is something that 16 bits cannot hold.
 type Finding struct {
-	Name  string  // of the constant or value
-	Node  string  // that uses it
-	Worst float64 // largest magnitude beyond Max, or 0
-	Lost  int     // numbers other than 0 that become 0
-	Kept  bool    // whether the node stays in float32 for it
+	Name  string  `json:"name"`  // of the constant or value
+	Node  string  `json:"node"`  // that uses it
+	Worst float64 `json:"worst"` // largest magnitude
+	Lost  int     `json:"lost"`  // numbers other than 0 that become 0
+	Kept  bool    `json:"kept"`  // whether the node stays in float32 for it
 }
 
 // String says it in one line.

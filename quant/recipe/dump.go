@@ -31,5 +31,9 @@ func (p *Prepared) SVG(name, method string, ranges map[string]calib.Range) (stri
 		slices.Sort(names)
 		return "", fmt.Errorf("draw histogram: got %q, want a value that is quantised, such as %q", name, names[:min(8, len(names))])
 	}
-	return p.Calibration.Tensors[name].SVG(name, method, r), nil
+	s := p.Calibration.Tensors[name]
+	if s == nil {
+		s = new(calib.Stats) // the range came with the model
+	}
+	return s.SVG(name, method, r), nil
 }

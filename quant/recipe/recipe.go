@@ -51,6 +51,7 @@ type Prepared struct {
 	Calibration *calib.Calibration
 	Plan        *qdq.Plan // with the nodes of Job.Float in float
 
+	unknown   int                  // values of a table that have no range
 	shift     map[string][]float32 // measured shift of each layer's output
 	held      quant.Subset
 	heldData  [][]float32 // prepared inputs of the held samples
@@ -110,7 +111,8 @@ func (p *Prepared) knowsAll() error {
 		}
 	}
 	p.Calibration = calib.New("", "none", 0)
-	if len(missing) == 0 {
+	if len(missing) == 0 || p.Job.Profile.Placement == qdq.Nowhere && len(p.Job.Known) > 0 {
+		p.unknown = len(missing)
 		return nil
 	}
 	return fmt.Errorf("calibrate: got no samples, want at least one to measure %d values such as %q; a hundred or more give sound ranges",
@@ -151,8 +153,8 @@ func (p *Prepared) Ranges(m calib.Method) map[string]calib.Range {
 	for _, name := range p.Plan.Tensors() {
 		if r, ok := p.Job.Known[name]; ok {
 			out[name] = r
-		} else {
-			out[name] = p.Calibration.Tensors[name].Range(m, p.Job.Profile.Scheme())
+		} else if s := p.Calibration.Tensors[name]; s != nil {
+			out[name] = s.Range(m, p.Job.Profile.Scheme())
 		}
 	}
 	return out

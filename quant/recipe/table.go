@@ -19,6 +19,7 @@ type Tables struct {
 	Model   *onnx.Model
 	Table   table.Table
 	Renamed int // values whose names held colons, which the native text cannot carry
+	Unknown int // values without a range: TensorRT computes in higher precision what it cannot fuse around them
 	Choice  Choice
 	Tried   []Choice
 	Ranges  map[string]calib.Range
@@ -39,7 +40,7 @@ func (p *Prepared) Table(ctx context.Context) (*Tables, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tables{Table: table.Table{}, Choice: choice, Tried: tried, Ranges: p.Ranges(m)}
+	t := &Tables{Table: table.Table{}, Unknown: p.unknown, Choice: choice, Tried: tried, Ranges: p.Ranges(m)}
 	g := p.Graph.Clone()
 	names := g.RenameValues(func(name string) string { return strings.ReplaceAll(name, ":", "_") })
 	for name, r := range t.Ranges {
