@@ -16,6 +16,7 @@ import (
 	"emberwing/boards"
 	"emberwing/firmware/benchmark"
 	"emberwing/camera/pixel"
+	"emberwing/firmware/evaluate"
 	"emberwing/infer/ort"
 	"emberwing/quant/calib"
 	"emberwing/quant/equalize"
@@ -408,14 +409,14 @@ func (q *quantize) label(s Streams, spec pixel.Spec) error {
 	if err != nil {
 		return err
 	}
-	list, err := listLabelled(s, q.eval, labels)
+	list, err := evaluate.List(q.eval, labels, func(w string) { fmt.Fprintln(s.Err, "warning:", w) })
 	if err != nil {
 		return err
 	}
 	var files []string
 	for _, p := range list {
-		files = append(files, p.path)
-		q.labelled.Truth = append(q.labelled.Truth, p.truth)
+		files = append(files, p.Path)
+		q.labelled.Truth = append(q.labelled.Truth, p.Truth)
 	}
 	q.labelled.Samples, err = pictures.New(files, spec)
 	return err
