@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"emberwing/boards"
-	"emberwing/firmware/benchmark"
 	"emberwing/camera/pixel"
+	"emberwing/firmware/benchmark"
 	"emberwing/firmware/evaluate"
 	"emberwing/infer/ort"
 	"emberwing/quant/calib"
