@@ -3,12 +3,15 @@ package drone
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"emberwing/camera"
 	"emberwing/firmware/config"
 	"emberwing/telemetry/mqtt"
+	"emberwing/telemetry/wire"
 )
 
 // ProbeCamera opens the configured camera, reads one frame and says what came.
@@ -49,6 +52,9 @@ const maxSecret = 4096
 // brokerOf reads the secret and translates the configuration.
 func brokerOf(c config.MQTT) (mqtt.Broker, error) {
 	b := mqtt.Broker{URL: c.Broker, Username: c.Username, KeepAlive: c.KeepAlive.D()}
+	if err := secure(&b, c); err != nil {
+		return b, err
+	}
 	if c.PasswordFile == "" {
 		return b, nil
 	}
@@ -61,4 +67,23 @@ func brokerOf(c config.MQTT) (mqtt.Broker, error) {
 	}
 	b.Password = strings.TrimRight(string(secret), "\r\n")
 	return b, nil
+}
+
+// secure adds certificates to a broker that is reached by TLS.
+func secure(b *mqtt.Broker, c config.MQTT) error {
+	u, err := url.Parse(c.Broker)
+	if err != nil || u.Scheme == "tcp" || u.Scheme == "mqtt" {
+		return nil // a bad address is told by whoever uses it
+	}
+	files := mqtt.Certificates{CA: c.CAFile, Cert: c.CertFile, Key: c.KeyFile, Name: c.ServerName}
+	if files.Name == "" {
+		files.Name = u.Hostname()
+	}
+	if c.ClockTolerant {
+		files.ClockSet = func() bool { return clockSource(time.Now()) == wire.ClockNTP }
+	}
+	if b.TLS, err = files.TLS(); err != nil {
+		return fmt.Errorf("mqtt: %w", err)
+	}
+	return nil
 }
