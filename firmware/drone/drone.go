@@ -221,7 +221,8 @@ func (d *Drone) assemble(models []pipeline.Model, reports []reported) error {
 	}
 	d.periodic = &periodic{id: &d.id, flight: d.loop, link: d.link, box: d.box, depth: d.box.Stats, health: d.health,
 		sensors: readSensors, enqueue: &d.reporter.enqueue, log: d.log,
-		profile: d.profile, mutes: d.mutes, where: d.where, fov: d.cfg.Position.FOVDeg}
+		profile: d.profile, mutes: d.mutes, where: d.where, fov: d.cfg.Position.FOVDeg,
+		outbox: d.cfg.Outbox.Path, patient: 3 * d.cfg.MQTT.ReceiptTimeout.D(), total: makeTotals()}
 	var tasks []wire.Task
 	for _, r := range reports {
 		d.periodic.models = append(d.periodic.models, r.model)
@@ -238,6 +239,11 @@ const flushTime = 450 * time.Millisecond
 // events are ended, and what waits is sent for as long as flushTime allows; the
 // rest is on disk for the next flight.
 func (d *Drone) Run(ctx context.Context) error {
+	stopMetrics, err := d.serveMetrics()
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
 	linkCtx, unlink := context.WithCancel(context.Background())
 	defer unlink()
 	reportCtx, endReports := context.WithCancel(context.Background())
@@ -256,7 +262,7 @@ func (d *Drone) Run(ctx context.Context) error {
 	}
 	flushCtx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
-	err := d.link.pipe.Flush(flushCtx)
+	err = d.link.pipe.Flush(flushCtx)
 	unlink()
 	uplink.Wait()
 	left := d.box.Stats().AlertDepth

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -29,6 +30,15 @@ type uplink interface {
 	State() wire.LinkState
 	Delivery() wire.Delivery
 	PublishLatency() *latency.Histogram
+	Trouble() trouble
+}
+
+// trouble is what keeps alerts from arriving although there is a link.
+type trouble struct {
+	unconfirmed int           // alerts that the broker has and no station confirms
+	since       time.Duration // for how long
+	dead        uint64        // messages that the broker does not take
+	lastDead    string
 }
 
 // periodic sends statistics and health.
@@ -47,8 +57,12 @@ type periodic struct {
 	mutes   *command.Mutes
 	where   position.Source
 	fov     float64
+	outbox  string        // path
+	patient time.Duration // time that a station may take to confirm an alert
 
-	period  time.Time // when the present statistics period began
+	latest  atomic.Pointer[wire.Health]
+	total   map[string]*latency.Histogram // of each stage since the start; made before the flight
+	period  time.Time                     // when the present statistics period began
 	before  pipeline.Counts
 	dropped uint64
 }
@@ -123,17 +137,34 @@ func (p *periodic) sendStats() {
 	}
 	for _, s := range pipeline.Stages() {
 		if h := p.flight.Stage(s); !s.Optional() || h.Count() > 0 {
-			m.Stages = append(m.Stages, stage(s.String(), h))
+			m.Stages = append(m.Stages, p.stage(s.String(), h))
 		}
 	}
-	m.Stages = append(m.Stages, stage("enqueue", p.enqueue), stage("publish", p.link.PublishLatency()))
+	m.Stages = append(m.Stages, p.stage("enqueue", p.enqueue), p.stage("publish", p.link.PublishLatency()))
 	p.send(m)
 }
 
-// stage takes what h has counted in this period.
-func stage(name string, h *latency.Histogram) wire.Stage {
+// framesOf puts the counts of the frame path in the terms of the messages.
+func framesOf(c pipeline.Counts) wire.Frames {
+	return wire.Frames{Captured: c.Captured, Replaced: c.Replaced, Inferred: c.Inferred, Dropped: c.Dropped, Errors: c.Errors}
+}
+
+// makeTotals prepares the sums over all periods.
+func makeTotals() map[string]*latency.Histogram {
+	total := make(map[string]*latency.Histogram)
+	for _, name := range stageNames() {
+		total[name] = new(latency.Histogram)
+	}
+	return total
+}
+
+// stage takes what h has counted in this period and adds it to the total.
+func (p *periodic) stage(name string, h *latency.Histogram) wire.Stage {
 	var taken latency.Histogram
 	h.SwapInto(&taken)
+	if sum := p.total[name]; sum != nil {
+		sum.Merge(&taken)
+	}
 	return wire.Stage{Name: name, Histogram: taken.Wire()}
 }
 
@@ -152,10 +183,38 @@ func (p *periodic) sendHealth() {
 	if p.sensors != nil {
 		m.Sensors = p.sensors()
 	}
+	m.Memory, m.Disk = readMemory(), readDisk(p.outbox, p.depth().FileBytes)
+	p.watchDisk(m.Disk)
 	m.Profile, m.Mutes = p.profile.name(), p.mutes.List(time.Now())
 	fix := p.where.Fix(time.Now())
 	m.Position, m.View = fix.Position, position.View(fix, p.fov, 0.5)
 	p.send(m)
+	p.latest.Store(m)
+}
+
+// lowDisk is the free space under which alerts are at risk, bytes.
+const lowDisk = 64 << 20
+
+// watchDisk raises the alarm of a disk that is nearly full; it shows in the next message.
+func (p *periodic) watchDisk(d *wire.Disk) {
+	if d != nil && d.FreeBytes < lowDisk {
+		p.health.Raise(health.DiskLow, health.Alarm, fmt.Sprintf("%d MB free where alerts wait; free some space", d.FreeBytes>>20))
+		return
+	}
+	p.health.Clear(health.DiskLow)
+}
+
+// watchReceipts raises what keeps alerts from arriving although there is a link.
+func (p *periodic) watchReceipts(t trouble) {
+	if t.unconfirmed > 0 && t.since > p.patient {
+		p.health.Raise(health.NoReceipt, health.Alarm, fmt.Sprintf(
+			"%d alert(s) reach the broker and no ground station confirms them; start emberwing ground with a key of commands.keys, or set mqtt.ack", t.unconfirmed))
+	} else {
+		p.health.Clear(health.NoReceipt)
+	}
+	if t.dead > 0 {
+		p.health.Raise(health.MessageDead, health.Alarm, fmt.Sprintf("%d message(s) set aside; %s", t.dead, t.lastDead))
+	}
 }
 
 // watchTelemetry raises and clears what concerns the link and the outbox.
@@ -166,7 +225,11 @@ func (p *periodic) watchTelemetry(link wire.LinkState) {
 	case link.Failures > 0 || time.Since(p.id.started) > linkPatience:
 		p.health.Raise(health.LinkDown, health.Warning, "no connection to the broker; alerts wait on the drone")
 	}
+	p.watchReceipts(p.link.Trouble())
 	s := p.depth()
+	if s.AlertsLost > 0 {
+		p.health.Raise(health.AlertsLost, health.Alarm, fmt.Sprintf("%d alert(s) gave way because disk and memory were full", s.AlertsLost))
+	}
 	if s.BulkDropped > p.dropped {
 		p.health.Raise(health.BulkDropped, health.Info, fmt.Sprintf("%d statistics or health messages gave way to newer ones", s.BulkDropped))
 		p.dropped = s.BulkDropped

@@ -1,7 +1,11 @@
 package drone
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"emberwing/boards/sysfs"
 	"emberwing/telemetry/wire"
@@ -24,8 +28,44 @@ func readSensors() []wire.Sensor {
 			out = append(out, wire.Sensor{Name: r.Label, Kind: "power", Unit: "watt", Value: float64(r.Power) / 1000})
 		}
 	}
-	if m, err := sysfs.ReadMemory(root); err == nil {
-		out = append(out, wire.Sensor{Name: "memory-available", Kind: "memory", Unit: "byte", Value: float64(m.Available)})
+	return append(out, readClocks(root, wire.MaxList-len(out))...)
+}
+
+// readClocks reads at most limit clocks.
+func readClocks(root fs.FS, limit int) (out []wire.Sensor) {
+	if g, err := sysfs.ReadGPU(root); err == nil {
+		out = append(out, wire.Sensor{Name: "gpu", Kind: "frequency", Unit: "hertz", Value: float64(g.Clock)})
+		if g.LoadErr == nil {
+			out = append(out, wire.Sensor{Name: "gpu", Kind: "load", Unit: "share", Value: float64(g.Load) / 1000})
+		}
+	}
+	clocks, _ := sysfs.CPUClocks(root) // an error means that there are none
+	for _, c := range clocks {
+		out = append(out, wire.Sensor{Name: "cpu-" + c.Policy, Kind: "frequency", Unit: "hertz", Value: float64(c.Value)})
+	}
+	return out[:min(len(out), limit)]
+}
+
+// readMemory reads the memory of board and daemon; nil when it cannot be told.
+func readMemory() *wire.Memory {
+	root := os.DirFS("/")
+	m, err := sysfs.ReadMemory(root)
+	if err != nil {
+		return nil
+	}
+	out := &wire.Memory{AvailableBytes: uint64(m.Available), TotalBytes: uint64(m.Total)}
+	if r, err := sysfs.ResidentMemory(root, os.Getpagesize()); err == nil {
+		out.ProcessBytes = uint64(r)
 	}
 	return out
+}
+
+// readDisk reads the file system that holds path; nil when it cannot be told.
+func readDisk(path string, outbox int64) *wire.Disk {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(path), &fs); err != nil {
+		return nil
+	}
+	block := uint64(fs.Bsize)
+	return &wire.Disk{FreeBytes: fs.Bavail * block, TotalBytes: fs.Blocks * block, OutboxBytes: uint64(outbox)}
 }

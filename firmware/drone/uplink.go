@@ -95,6 +95,16 @@ func (l link) Delivery() wire.Delivery {
 	}
 }
 
+// Trouble implements uplink.
+func (l link) Trouble() trouble {
+	s := l.pipe.Stats()
+	t := trouble{unconfirmed: s.Unreceipted, dead: s.Dead, lastDead: s.LastDead}
+	if !s.WaitingFrom.IsZero() {
+		t.since = time.Since(s.WaitingFrom)
+	}
+	return t
+}
+
 // PublishLatency implements uplink.
 func (l link) PublishLatency() *latency.Histogram { return &l.box.publish }
 
