@@ -163,15 +163,24 @@ func (g *generation) drain(ctx context.Context) error {
 	}
 }
 
-// fill publishes what the windows allow, alerts first; bulk goes one message at a time so
-// that an alert raised meanwhile overtakes the rest.
+// fill publishes what the windows allow. Bulk goes only while no alert waits for its window,
+// and one message at a time so that an alert raised meanwhile overtakes the rest.
 func (g *generation) fill() error {
 	for {
-		progress := g.publishNext(outbox.Alerts) || g.publishNext(outbox.Bulk)
+		progress := g.publishNext(outbox.Alerts) || !g.alertsWait() && g.publishNext(outbox.Bulk)
 		if err := g.conn.Err(); err != nil || !progress {
 			return err
 		}
 	}
+}
+
+// alertsWait reports whether alerts wait that have not been sent on this connection.
+func (g *generation) alertsWait() bool {
+	if g.open(outbox.Alerts) || g.pipe.letters.careful() {
+		return false
+	}
+	_, wait := g.pipe.box.Next(outbox.Alerts, g.flights[outbox.Alerts].sent)
+	return wait
 }
 
 func (g *generation) publishNext(lane outbox.Lane) bool {

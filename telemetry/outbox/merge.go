@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 const longestPeriod = time.Hour
 
 // thin makes room in the bulk lane, a quarter of it at a time so that the work is rare: it
-// merges neighbouring statistics from the oldest on, then drops the oldest messages.
+// merges neighbours from the oldest on, then drops the oldest messages.
 func (b *Box) thin() {
 	target := b.opts.BulkBytes * 3 / 4
 	b.mergeNeighbours(target)
@@ -24,55 +25,75 @@ func (b *Box) thin() {
 	b.stats.BulkDropped += uint64(drop)
 }
 
-// mergeNeighbours joins statistics in pairs, the older into the newer, until what waits
-// fits the target. What Next has returned stays as it is: it may be on its way.
+// mergeNeighbours joins messages of one kind in pairs, the older into the newer, until what
+// waits fits the target. What Next has returned stays as it is: it may be on its way.
 func (b *Box) mergeNeighbours(target int) {
-	kept := b.bulk[:0]
-	var before *wire.Stats // statistics in kept that the next may take in
-	var at int             // where in kept
-	for _, item := range b.bulk {
-		s := b.mergeable(item, target)
-		if s == nil || !absorb(s, before) {
-			kept = append(kept, item)
-			if s != nil {
-				before, at = s, len(kept)-1
-			}
-			continue
+	partner := make(map[wire.Kind]int) // an earlier message that the next of its kind may take in
+	for i := range b.bulk {
+		kind := b.mergeable(&b.bulk[i], target)
+		at, ok := partner[kind]
+		switch {
+		case kind == "":
+		case !ok || !b.join(&b.bulk[i], &b.bulk[at]):
+			partner[kind] = i
+		default:
+			delete(partner, kind) // one pair at a time keeps the resolution even
 		}
-		payload, err := wire.Append(nil, s)
-		if err != nil { // too large together
-			kept, before = append(kept, item), nil
-			continue
-		}
-		b.stats.BulkBytes += len(payload) - len(item.Payload) - kept[at].size()
-		b.stats.BulkMerged++
-		item.Payload = slices.Clip(payload)
-		kept = append(slices.Delete(kept, at, at+1), item)
-		before = nil // one pair at a time keeps the resolution even
 	}
-	clear(b.bulk[len(kept):])
-	b.bulk = kept
+	b.bulk = slices.DeleteFunc(b.bulk, func(i Item) bool { return i.Payload == nil })
 }
 
-// mergeable returns the statistics in an item that may take part in merging, else nil.
-func (b *Box) mergeable(item Item, target int) *wire.Stats {
+// mergeable returns the kind of a message that may take part in merging, else "".
+func (b *Box) mergeable(item *Item, target int) wire.Kind {
 	if item.Seq <= b.given || b.stats.BulkBytes <= target {
-		return nil
+		return ""
 	}
-	if t, err := wire.ParseTopic(item.Topic); err != nil || t.Kind != wire.KindStats {
-		return nil
+	t, err := wire.ParseTopic(item.Topic)
+	if err != nil || t.Kind != wire.KindStats && t.Kind != wire.KindHealth {
+		return ""
 	}
-	m, err := wire.Decode(item.Topic, item.Payload)
-	if err != nil {
-		return nil
-	}
-	return m.(*wire.Stats)
+	return t.Kind
 }
 
-// absorb adds the counts of the earlier statistics to s, if both are of one boot and the
-// sum does not cover too much time.
+// join makes item stand for earlier too, which is left without a payload. It reports whether
+// that can be done.
+func (b *Box) join(item, earlier *Item) bool {
+	later, errLater := wire.Decode(item.Topic, item.Payload)
+	before, errBefore := wire.Decode(earlier.Topic, earlier.Payload)
+	if errLater != nil || errBefore != nil || later.Head().Boot != before.Head().Boot {
+		return false
+	}
+	switch m := later.(type) {
+	case *wire.Stats:
+		if !absorb(m, before.(*wire.Stats)) {
+			return false
+		}
+	case *wire.Health:
+		if !sameHealth(m, before.(*wire.Health)) {
+			return false
+		}
+	}
+	payload, err := wire.Append(nil, later)
+	if err != nil { // too large together
+		return false
+	}
+	b.stats.BulkBytes += len(payload) - len(item.Payload) - earlier.size()
+	b.stats.BulkMerged++
+	item.Payload, earlier.Payload = bytes.Clone(payload), nil
+	return true
+}
+
+// sameHealth reports whether a health message says nothing that the later one does not: the
+// conditions are the same, and only readings differ.
+func sameHealth(later, earlier *wire.Health) bool {
+	same := func(a, b wire.Condition) bool { return a.Code == b.Code && a.Severity == b.Severity }
+	return later.State == earlier.State && slices.EqualFunc(later.Conditions, earlier.Conditions, same)
+}
+
+// absorb adds the counts of the earlier statistics to s, if the sum does not cover too much
+// time.
 func absorb(s, earlier *wire.Stats) bool {
-	if earlier == nil || earlier.Boot != s.Boot || s.PeriodMS+earlier.PeriodMS > longestPeriod.Milliseconds() {
+	if s.PeriodMS+earlier.PeriodMS > longestPeriod.Milliseconds() {
 		return false
 	}
 	stages, ok := mergeStages(s.Stages, earlier.Stages)

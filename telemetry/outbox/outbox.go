@@ -2,7 +2,8 @@
 //
 // It has two lanes. Alerts (and command results) are on disk before Put returns and
 // stay there until Ack or Receive. Bulk (statistics, health, pictures) waits in memory
-// within a byte limit; when that is reached, neighbouring statistics are merged into one,
+// within a byte limit; when that is reached, neighbours are merged into one (counts add up, health that did not change
+// is told once),
 // and if that does not make room, the oldest message goes and is counted. Each lane numbers its
 // messages itself, one by one, and goes on where it left off after a restart; neither
 // clocks nor file times play a part.
@@ -104,7 +105,7 @@ type Stats struct {
 	Queued       uint64 // messages accepted
 	Acked        uint64 // messages acknowledged
 	BulkDropped  uint64 // bulk messages that gave way to newer ones
-	BulkMerged   uint64 // statistics that live on inside a later one
+	BulkMerged   uint64 // statistics added to later ones, and health messages that a later one repeats
 	Buried       uint64 // messages given up by Bury
 	AlertsLost   uint64 // alerts that gave way because disk and memory were full
 	BadRecords   uint64 // records on disk that were damaged

@@ -169,6 +169,31 @@ func TestStatisticsUnderWayAreNotMerged(t *testing.T) {
 	}
 }
 
+func TestUnchangedHealthIsToldOnce(t *testing.T) {
+	b := open(t, outbox.Options{BulkBytes: 4000})
+	alarm := health()
+	alarm.State = wire.HealthAlarm
+	for i := range 40 {
+		if i == 20 {
+			put(t, b, alarm)
+		}
+		put(t, b, health())
+	}
+	s := b.Stats()
+	if s.BulkBytes > 4000 || s.BulkMerged == 0 || s.BulkDepth+int(s.BulkMerged+s.BulkDropped) != 41 {
+		t.Fatalf("got %+v, want every message waiting, merged or dropped", s)
+	}
+	alarms := 0
+	for item, ok := b.Next(outbox.Bulk, 0); ok; item, ok = b.Next(outbox.Bulk, item.Seq) {
+		if m, err := wire.Decode(item.Topic, item.Payload); err == nil && m.(*wire.Health).State == wire.HealthAlarm {
+			alarms++
+		}
+	}
+	if alarms != 1 {
+		t.Errorf("got %d messages with the alarm, want the one that was put", alarms)
+	}
+}
+
 func TestBuriedMessagesAreCounted(t *testing.T) {
 	b := open(t, outbox.Options{})
 	put(t, b, alert("a"), health())
