@@ -66,7 +66,7 @@ func (d *doctor) run(ctx context.Context, s Streams) error {
 	findings = append(findings, checkBoard(), checkClock())
 	findings = append(findings, checkInference(cfg)...)
 	if d.config != "" && ctx.Err() == nil {
-		findings = append(findings, checkCamera(ctx, cfg), checkBroker(ctx, cfg), checkDisk(cfg))
+		findings = append(findings, checkCamera(ctx, cfg), checkBroker(ctx, cfg), checkDelivery(cfg), checkDisk(cfg))
 	}
 	return d.print(s, findings)
 }
@@ -182,6 +182,19 @@ func checkBroker(ctx context.Context, cfg config.Config) finding {
 		return finding{"broker", warning, oneLine(err), "the drone flies and keeps its alerts; check [mqtt] broker and the link"}
 	}
 	return finding{"broker", good, cfg.MQTT.Broker + " answers", ""}
+}
+
+// checkDelivery says what the ack mode promises, and what it does not.
+func checkDelivery(cfg config.Config) finding {
+	switch {
+	case cfg.MQTT.Ack == config.AckBroker:
+		return finding{"delivery", warning, "mqtt.ack is broker: an alert is forgotten once the broker has it, which may lose it in a crash, and nobody may have read it",
+			"run emberwing ground and set mqtt.ack to receipt"}
+	case len(cfg.Commands.Keys) == 0:
+		return finding{"delivery", warning, "receipts of any station count: no key is configured, so anybody on the broker can make alerts disappear",
+			"put the line that emberwing ground prints into [commands] keys"}
+	}
+	return finding{"delivery", good, fmt.Sprintf("alerts stay until one of %d trusted station(s) has them on disk", len(cfg.Commands.Keys)), ""}
 }
 
 // lowDisk is the free space under which alerts and pictures are at risk.

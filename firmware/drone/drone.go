@@ -222,7 +222,7 @@ func (d *Drone) assemble(models []pipeline.Model, reports []reported) error {
 	d.periodic = &periodic{id: &d.id, flight: d.loop, link: d.link, box: d.box, depth: d.box.Stats, health: d.health,
 		sensors: readSensors, enqueue: &d.reporter.enqueue, log: d.log,
 		profile: d.profile, mutes: d.mutes, where: d.where, fov: d.cfg.Position.FOVDeg,
-		outbox: d.cfg.Outbox.Path, patient: 3 * d.cfg.MQTT.ReceiptTimeout.D(), total: makeTotals()}
+		located: d.cfg.Position.Kind != config.NoPosition, outbox: d.cfg.Outbox.Path, patient: 3 * d.cfg.MQTT.ReceiptTimeout.D(), total: makeTotals()}
 	var tasks []wire.Task
 	for _, r := range reports {
 		d.periodic.models = append(d.periodic.models, r.model)

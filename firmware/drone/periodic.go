@@ -57,6 +57,7 @@ type periodic struct {
 	mutes   *command.Mutes
 	where   position.Source
 	fov     float64
+	located bool          // a position is expected
 	outbox  string        // path
 	patient time.Duration // time that a station may take to confirm an alert
 
@@ -188,6 +189,7 @@ func (p *periodic) sendHealth() {
 	m.Profile, m.Mutes = p.profile.name(), p.mutes.List(time.Now())
 	fix := p.where.Fix(time.Now())
 	m.Position, m.View = fix.Position, position.View(fix, p.fov, 0.5)
+	p.watchPosition(fix)
 	p.send(m)
 	p.latest.Store(m)
 }
@@ -202,6 +204,15 @@ func (p *periodic) watchDisk(d *wire.Disk) {
 		return
 	}
 	p.health.Clear(health.DiskLow)
+}
+
+// watchPosition raises the loss of a position that should be there.
+func (p *periodic) watchPosition(f position.Fix) {
+	if p.located && f.Position == nil {
+		p.health.Raise(health.PositionLost, health.Warning, "the position is unknown; check [position] source, the flight controller and its GPS")
+		return
+	}
+	p.health.Clear(health.PositionLost)
 }
 
 // watchReceipts raises what keeps alerts from arriving although there is a link.

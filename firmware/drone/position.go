@@ -6,6 +6,7 @@ import (
 
 	"emberwing/firmware/config"
 	"emberwing/firmware/position"
+	"emberwing/firmware/position/mavlink"
 	"emberwing/telemetry/wire"
 )
 
@@ -23,8 +24,12 @@ func openPosition(c config.Position, started time.Time) (position.Source, error)
 		return position.Fixed{Position: &here, Heading: &c.HeadingDeg}, nil
 	case config.Simulated:
 		return &position.Circle{Centre: here, RadiusM: simulatedRadius, Period: simulatedPeriod, Start: started}, nil
-	case config.NoPosition:
-		return position.Unknown(), nil
+	case config.MAVLink:
+		s, err := mavlink.Open(mavlink.Options{Address: c.Source, UncertaintyM: c.UncertaintyM, MountDeg: c.HeadingDeg})
+		if err != nil {
+			return nil, fmt.Errorf("position.source: %w", err)
+		}
+		return s, nil
 	}
-	return nil, fmt.Errorf("open position: got kind %q, which this program cannot open", c.Kind)
+	return position.Unknown(), nil
 }
