@@ -12,12 +12,12 @@ import (
 
 func modelCommand(s Streams) *cobra.Command {
 	c := &cobra.Command{
-		Use:     "model ls|show|verify|audit",
+		Use:     "model ls|show|verify|audit|fit",
 		Short:   "list, show, verify and audit models",
 		Example: "  emberwing model ls\n  emberwing model verify path/to/manifest.json",
 		Args:    cobra.NoArgs,
 	}
-	c.AddCommand(modelList(s), modelShow(s), modelVerify(s), modelAudit(s))
+	c.AddCommand(modelList(s), modelShow(s), modelVerify(s), modelAudit(s), modelFit(s))
 	return c
 }
 
