@@ -106,9 +106,13 @@ func (p *Page) condition() *Condition {
 	return &c
 }
 
-// unseen counts events that wait for an answer and are no longer remembered here.
-func (p *Page) unseen() uint64 {
+// limits says what this page could not hold: events that wait for an answer, and the
+// number of drones beyond which those not heard for longest were dropped, 0 if none was.
+func (p *Page) limits() (unseen uint64, crowded int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.fleet.unseen
+	if p.fleet.crowded {
+		crowded = p.opts.MaxDrones
+	}
+	return p.fleet.unseen, crowded
 }

@@ -76,6 +76,7 @@ type fleet struct {
 	heard     *list.List               // most recently heard first
 	events    events
 	forgotten uint64
+	crowded   bool   // drones were forgotten
 	unseen    uint64 // events that wait for an answer and were forgotten
 	scratch   latency.Histogram
 }
@@ -144,6 +145,7 @@ func (f *fleet) drone(h *wire.Header) *drone {
 func (f *fleet) forgetDrone(d *drone) {
 	delete(f.drones, d.id)
 	f.forgotten++
+	f.crowded = true
 	for _, kind := range []string{kindDrone, kindHealth, kindStats} {
 		f.board.remove(key{kind, d.id})
 	}

@@ -211,6 +211,9 @@ func TestLimits(t *testing.T) {
 	if s := stateOf(t, p); len(s.Drones) != 3 || len(s.Stats) != 3 {
 		t.Errorf("got %d drones and %d statistics, want 3", len(s.Drones), len(s.Stats))
 	}
+	if _, crowded := p.limits(); crowded != 3 {
+		t.Errorf("drones were dropped without a word: got %d", crowded)
+	}
 	if n := len(p.fleet.board.entries); n > 3+3+6+9 {
 		t.Errorf("the board holds %d entries", n)
 	}

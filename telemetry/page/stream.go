@@ -121,7 +121,7 @@ func deadline(s *stream, in time.Duration) error {
 //
 //	hello {"now","reset","verdicts",…}             first, and again when the state starts anew
 //	put   {"kind","key","value"}                   newest form of an entry, value null when gone; has an id
-//	ping  {"now","skipped","unseen","station"}     after the first state, and every 2 s
+//	ping  {"now","skipped","unseen",…}             after the first state, and every 2 s
 func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 	s := &stream{page: p, w: w, control: http.NewResponseController(w), seq: p.position(r)}
 	h := w.Header()
@@ -255,12 +255,14 @@ func (s *stream) writeHello(reset bool) {
 }
 
 func (s *stream) writePing() {
+	unseen, crowded := s.page.limits()
 	fmt.Fprintf(&s.buf, "event: ping\ndata: %s\n\n", encode(struct {
 		Now     wire.Time  `json:"now"`
 		Skipped uint64     `json:"skipped"`
 		Unseen  uint64     `json:"unseen"`
+		Crowded int        `json:"crowded"`
 		Station *Condition `json:"station"`
-	}{wire.At(time.Now()), s.skipped, s.page.unseen(), s.page.condition()}))
+	}{wire.At(time.Now()), s.skipped, unseen, crowded, s.page.condition()}))
 }
 
 func (s *stream) sendPing() error {

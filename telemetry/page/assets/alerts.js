@@ -30,6 +30,7 @@ class Card {
     this.chip = el("span", { class: "chip" });
     this.late = el("span", { class: "chip late", hidden: "" });
     this.exercise = el("span", { class: "chip exercise", hidden: "" }, "EXERCISE");
+    this.muted = el("span", { class: "chip", hidden: "" }, "muted");
     this.where = el("span", { class: "where" });
     this.age = el("span", { class: "age" });
     this.value = null;
@@ -43,7 +44,7 @@ class Card {
     this.note = el("p", { class: "note", hidden: "" }, "A gesture is reported and never commands the flight.");
     this.panel = new VerdictPanel(this.page, () => this.value, () => this.node.focus());
     this.body = el("div", { class: "card-body", hidden: "" }, this.picture.node, el("div", null, this.answer, this.panel.node, this.list, this.note));
-    this.head = el("div", { class: "card-head" }, this.glance, this.icon, this.title, this.chip, this.late, this.exercise, this.where, this.age);
+    this.head = el("div", { class: "card-head" }, this.glance, this.icon, this.title, this.chip, this.late, this.exercise, this.muted, this.where, this.age);
     this.node = el("article", { class: "card", tabindex: "0", "data-key": this.key }, this.head, this.body);
     // Pressing also focuses, which opens: only a card that was open before is closed.
     this.head.addEventListener("pointerdown", () => (this.wasOpen = !this.body.hidden));
@@ -61,6 +62,7 @@ class Card {
     this.late.hidden = !v.late;
     text(this.late, `LATE by ${delay(v.last.delay_ms)}`);
     this.exercise.hidden = !v.exercise;
+    this.muted.hidden = !v.muted;
     text(this.where, `${v.drone} · ${clock(v.started)} · score ${score(v.evidence.peak)}`);
     this.node.setAttribute("aria-label", `${name(v)}, drone ${v.drone}, ${clock(v.started)}, score ${score(v.evidence.peak)}, ${stage(v)}${v.late ? ", late" : ""}`);
     this.note.hidden = v.task !== "gesture";

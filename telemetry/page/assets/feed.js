@@ -14,6 +14,7 @@ export class Feed {
     this.settled = false; // false until the state as of now has been received
     this.skipped = 0;
     this.unseen = 0; // events that wait and that the server no longer holds
+    this.crowded = 0; // drones that the server holds at most, when there are more
     this.station = null; // what the station says of itself: {connected, alarms}
     this.hello = {};
     this.connect();
@@ -77,12 +78,13 @@ export class Feed {
     this.changed(kind, key, value, this.settled, before);
   }
 
-  onPing({ now, skipped, unseen, station }) {
+  onPing({ now, skipped, unseen, crowded, station }) {
     this.sync(now);
     const first = !this.settled;
     this.settled = true;
     this.skipped = skipped;
     this.unseen = unseen;
+    this.crowded = crowded;
     this.station = station;
     if (first) this.changed("all", "", null, true);
   }

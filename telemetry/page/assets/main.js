@@ -249,7 +249,9 @@ function showFeed() {
 // showTrouble says what keeps alerts from arriving or from being stored.
 function showTrouble() {
   const s = feed.station;
-  const faults = [feed.unseen > 0 && `${count(feed.unseen)} more alert(s) wait than this page can hold: see the history, answer “waiting”.`, s && !s.connected && "The ground station has no connection to the broker: no alert can arrive.", ...(s?.alarms ?? []).map((a) => a.text)].filter(Boolean);
+  const faults = [feed.unseen > 0 && `${count(feed.unseen)} more alert(s) wait than this page can hold: see the history, answer “waiting”.`,
+    feed.crowded > 0 && `There are more than ${count(feed.crowded)} drones: those not heard for longest are NOT shown here.`,
+    s && !s.connected && "The ground station has no connection to the broker: no alert can arrive.", ...(s?.alarms ?? []).map((a) => a.text)].filter(Boolean);
   byId("trouble").hidden = faults.length === 0;
   text(byId("trouble"), faults.join(" · "));
 }
