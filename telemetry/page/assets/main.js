@@ -3,7 +3,7 @@
 import { card, waits } from "./alerts.js";
 import { get, post } from "./api.js";
 import { Charts, point } from "./charts.js";
-import { byId, List, mark, text } from "./dom.js";
+import { byId, el, List, mark, text } from "./dom.js";
 import * as drones from "./drones.js";
 import { active, name } from "./evidence.js";
 import { Feed } from "./feed.js";
@@ -142,9 +142,17 @@ function answered(v, verdict) {
 
 function chooseDrone(key) {
   detail = { key, health: new drones.Health(feed, key), table: new Table(feed), charts: new Charts(key) };
-  byId("detail-body").replaceChildren(detail.health.node, detail.charts.node, detail.table.node);
+  const past = el("button", { type: "button" }, "Its events");
+  past.addEventListener("click", () => searchFor(feed.entries.drone.get(key).drone));
+  byId("detail-body").replaceChildren(detail.health.node, detail.charts.node, detail.table.node, past);
   go("drones");
   showDetail();
+}
+
+function searchFor(words) {
+  byId("search-text").value = words;
+  history.forget();
+  go("history");
 }
 
 function showDetail() {
@@ -239,7 +247,10 @@ function showFeed() {
     node.dataset.state = node.dataset.drawn = state;
     node.className = `feed tone-${feedStates[state][1]}`;
     node.querySelector(".mark").replaceWith(mark(...feedStates[state]));
-    if (state === "lost") text(byId("say-now"), "Connection to the ground station lost. What is shown is old.");
+    if (state === "lost") {
+      text(byId("say-now"), "Connection to the ground station lost. What is shown is old.");
+      sound.lost();
+    }
   }
   const words = { live: "feed live", waiting: "connecting", lost: `FEED LOST ${duration(feed.silence())}: what is shown is old` };
   text(node.querySelector(".text"), words[state]);

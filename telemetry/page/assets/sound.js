@@ -66,7 +66,17 @@ export class Sound {
     this.flush();
   }
 
+  // lost says that nothing arrives any more, in every tab.
+  lost() {
+    if (this.ready()) this.play([330, 220]);
+  }
+
   chime(tones) {
+    this.play(tones);
+    document.dispatchEvent(new CustomEvent("chime"));
+  }
+
+  play(tones) {
     const start = this.context.currentTime;
     tones.forEach((hertz, i) => {
       const tone = this.context.createOscillator();
@@ -80,7 +90,6 @@ export class Sound {
       tone.start(at);
       tone.stop(at + 0.17);
     });
-    document.dispatchEvent(new CustomEvent("chime"));
   }
 }
 
