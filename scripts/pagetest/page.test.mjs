@@ -88,7 +88,7 @@ describe("alerts", () => {
     await waits(page, "mouse").getByLabel("Your name").fill("Ada");
     await waits(page, "mouse").getByRole("button", { name: /Dust/ }).click();
     await waits(page, "mouse").waitFor({ state: "detached" });
-    await page.locator("#answered-list").getByText(/Dust, by Ada/).waitFor();
+    await page.locator("#answered-list").getByText(/^Dust, by Ada$/).waitFor();
   });
 
   test("an answer in one tab shows in the other", async (t) => {

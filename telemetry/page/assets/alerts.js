@@ -12,9 +12,12 @@ export const waits = (v) => v.task === "fire" && !v.ack;
 
 const QUIET = 15000; // ms without a word of an event that goes on
 
+// verdictText is a verdict in words.
+export const verdictText = (ack, verdicts) => verdicts.find((v) => v.id === ack.verdict)?.text ?? ack.verdict;
+
 // answerText says what was answered and what became of it.
 export function answerText(ack, verdicts) {
-  const label = verdicts.find((v) => v.id === ack.verdict)?.text ?? ack.verdict;
+  const label = verdictText(ack, verdicts);
   const fate = { pending: "the drone has not confirmed it yet", done: "confirmed by the drone", refused: "REFUSED by the drone", failed: "could not be sent to the drone" };
   return [`${label}, by ${ack.operator || "unnamed"} ${clock(ack.at)}`, fate[ack.delivery], ack.note && `“${ack.note}”`].filter(Boolean).join(" · ");
 }
@@ -31,6 +34,7 @@ class Card {
     this.late = el("span", { class: "chip late", hidden: "" });
     this.exercise = el("span", { class: "chip exercise", hidden: "" }, "EXERCISE");
     this.muted = el("span", { class: "chip", hidden: "" }, "muted");
+    this.said = el("span", { class: "said", hidden: "" });
     this.where = el("span", { class: "where" });
     this.age = el("span", { class: "age" });
     this.value = null;
@@ -44,7 +48,7 @@ class Card {
     this.note = el("p", { class: "note", hidden: "" }, "A gesture is reported and never commands the flight.");
     this.panel = new VerdictPanel(this.page, () => this.value, () => this.node.focus());
     this.body = el("div", { class: "card-body", hidden: "" }, this.picture.node, el("div", null, this.answer, this.panel.node, this.list, this.note));
-    this.head = el("div", { class: "card-head" }, this.glance, this.icon, this.title, this.chip, this.late, this.exercise, this.muted, this.where, this.age);
+    this.head = el("div", { class: "card-head" }, this.glance, this.icon, this.title, this.chip, this.late, this.exercise, this.muted, this.said, this.where, this.age);
     this.node = el("article", { class: "card", tabindex: "0", "data-key": this.key }, this.head, this.body);
     // Pressing also focuses, which opens: only a card that was open before is closed.
     this.head.addEventListener("pointerdown", () => (this.wasOpen = !this.body.hidden));
@@ -67,6 +71,8 @@ class Card {
     this.node.setAttribute("aria-label", `${name(v)}, drone ${v.drone}, ${clock(v.started)}, score ${score(v.evidence.peak)}, ${stage(v)}${v.late ? ", late" : ""}`);
     this.note.hidden = v.task !== "gesture";
     this.answer.hidden = !v.ack;
+    this.said.hidden = !v.ack;
+    if (v.ack) text(this.said, `${verdictText(v.ack, this.page.feed.verdicts())}, by ${v.ack.operator}`);
     if (v.ack) text(this.answer, `Answered: ${answerText(v.ack, this.page.feed.verdicts())}`);
     this.panel.update(v);
     if (!this.body.hidden) this.fill(v);

@@ -1,7 +1,7 @@
 // The history: all events that the ground station has stored, newest first, a page at a time.
 
 import { explain, get } from "./api.js";
-import { answerText } from "./alerts.js";
+import { answerText, verdictText } from "./alerts.js";
 import { byId, el, mark, text } from "./dom.js";
 import { facts, name, Picture, stage, tone } from "./evidence.js";
 import { clock, millis, score } from "./format.js";
@@ -31,7 +31,7 @@ class Line {
   }
 
   answer(v) {
-    if (v.ack) return this.page.feed.verdicts().find((k) => k.id === v.ack.verdict)?.text ?? v.ack.verdict;
+    if (v.ack) return verdictText(v.ack, this.page.feed.verdicts());
     return v.task === "fire" ? "waits for an answer" : "";
   }
 
