@@ -50,7 +50,8 @@ A model that carries Q/DQ pairs already, as quantisation-aware training writes
 them, is checked against the target and written for it with the scales that
 training chose; pictures are needed only for values without a pair.`,
 		Example: "  emberwing quantize --in fire-fp32.onnx --calib train/ --target cpu-vnni --out fire-int8.onnx\n" +
-			"  emberwing quantize --in fire-fp32.onnx --calib train/ --calibration fire.calib --method mse --target tensorrt --out fire-trt.onnx",
+			"  emberwing quantize --in fire-fp32.onnx --calib train/ --calibration fire.calib --method mse --target " +
+			"tensorrt --out fire-trt.onnx",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return q.run(c.Context(), s) },
 	}
@@ -93,18 +94,23 @@ func (q *quantize) register(c *cobra.Command) {
 	f.StringVar(&q.memory, "memory", "512MiB", "budget for tensors held at once while measuring")
 	f.StringVar(&q.library, "library", "", "path of libonnxruntime; found beside the program by default")
 	f.StringSliceVar(&q.float, "float", nil, "names of nodes that stay float")
-	f.StringSliceVar(&q.floatOps, "float-ops", nil, "fp16: operators that stay float, besides "+strings.Join(half.DefaultBlocked()[:6], ", ")+" and the like")
-	f.StringVar(&q.emulated, "emulated", "", "fp16: also write a float model that rounds as the fp16 one does, to judge its accuracy on a CPU")
+	f.StringSliceVar(&q.floatOps, "float-ops", nil, "fp16: operators that stay float, besides "+
+		""+strings.Join(half.DefaultBlocked()[:6], ", ")+" and the like")
+	f.StringVar(&q.emulated, "emulated", "", "fp16: also write a float model that rounds as the fp16 one does, to "+
+		"judge its accuracy on a CPU")
 	f.StringVar(&q.board, "board", "", "board that the file is for: refuses what its hardware cannot do")
 	f.StringVar(&q.tensorrt, "tensorrt-version", "8502", "version in the header of the native table, as in 8502 for 8.5.2")
 	f.StringVar(&q.dump, "dump", "", "write ranges and histograms to this file as JSON")
 	f.StringArrayVar(&q.svg, "svg", nil, "TENSOR=FILE: draw the histogram of a tensor with its range; may be repeated")
 	f.IntVar(&q.images, "images", 0, "use at most this many pictures, spread over the folder; 0 is all")
 	f.IntVar(&q.threads, "threads", 1, "threads of the runtime while measuring")
-	f.StringVar(&q.bias, "bias-correction", "analytic", "none, analytic (from measured means) or empirical (layer by layer, slower)")
+	f.StringVar(&q.bias, "bias-correction", "analytic", "none, analytic (from measured means) or empirical (layer "+
+		"by layer, slower)")
 	f.BoolVar(&q.equalize, "equalize", false, "even out the channels between layers first (across Relu)")
-	f.Float64Var(&q.maxDrop, "max-drop", -1, "keep the fewest nodes in float with which accuracy falls by at most this many points, as in 0.5")
-	f.StringVar(&q.eval, "eval", "", "folder of labelled pictures DIR/<class>/* that --max-drop is judged on; default: agreement with the float model")
+	f.Float64Var(&q.maxDrop, "max-drop", -1, "keep the fewest nodes in float with which accuracy falls by at most "+
+		"this many points, as in 0.5")
+	f.StringVar(&q.eval, "eval", "", "folder of labelled pictures DIR/<class>/* that --max-drop is judged on; "+
+		"default: agreement with the float model")
 	f.BoolVar(&q.lint, "lint", false, "only say what the target would not take of the Q/DQ pairs in --in")
 	f.BoolVar(&q.json, "json", false, "print the report as one JSON object")
 	q.prepare.register(f)
@@ -144,7 +150,8 @@ func (q *quantize) run(ctx context.Context, s Streams) error {
 	}
 	defer rt.Close()
 	j.Open = benchmark.Opener(rt, q.threads)
-	r := &quantizeReport{In: q.in, Out: q.out, Mode: q.mode, Target: q.target, Bytes: map[string]int{"in": len(j.Model.Bytes())}}
+	r := &quantizeReport{In: q.in, Out: q.out, Mode: q.mode, Target: q.target,
+		Bytes: map[string]int{"in": len(j.Model.Bytes())}}
 	if j.Samples != nil {
 		r.Pictures = j.Samples.Len()
 	}
@@ -189,7 +196,8 @@ func (q *quantize) check() error {
 		return fmt.Errorf("choose board: got %q, want an id that emberwing board --list shows", q.board)
 	}
 	if q.mode == "int8" && strings.HasPrefix(q.target, "tensorrt") && b.Fast(boards.INT8) == boards.No {
-		return fmt.Errorf("quantise for %s: its GPU (%s) has no fast 8-bit arithmetic: TensorRT would run INT8 slower than FP16 or switch it off; "+
+		return fmt.Errorf("quantise for %s: its GPU (%s) has no fast 8-bit arithmetic: TensorRT would run INT8 slower "+
+			"than FP16 or switch it off; "+
 			"use --mode fp16, which halves the size and is fast there", b.Name, b.ComputeCapability.SM())
 	}
 	return nil
@@ -260,7 +268,8 @@ func (q *quantize) half(ctx context.Context, j *recipe.Job, r *quantizeReport) (
 		}
 	}
 	if lost > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d numbers of constants are below %.2g and become 0 in 16-bit floats", lost, half.Smallest/2))
+		r.Notes = append(r.Notes, fmt.Sprintf("%d numbers of constants are below %.2g and become 0 in 16-bit floats",
+			lost, half.Smallest/2))
 	}
 	files := []made{{q.out, h.Model.Bytes()}}
 	if q.emulated != "" {
@@ -277,13 +286,16 @@ func (q *quantize) tables(ctx context.Context, p *recipe.Prepared, r *quantizeRe
 	}
 	r.Chosen, r.Tried = t.Choice, t.Tried
 	if t.Renamed > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("renamed %d values whose names hold colons, which the native table cannot carry", t.Renamed))
+		r.Notes = append(r.Notes, fmt.Sprintf("renamed %d values whose names hold colons, which the native table "+
+			"cannot carry", t.Renamed))
 	}
 	if t.Unknown > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d values have no range, as no pair and no --calib gives one: TensorRT computes in higher precision what it cannot fuse around them", t.Unknown))
+		r.Notes = append(r.Notes, fmt.Sprintf("%d values have no range, as no pair and no --calib gives one: TensorRT "+
+			"computes in higher precision what it cannot fuse around them", t.Unknown))
 	}
 	if c := t.Table.Colons(); len(c) > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("the native table cannot give a range to %q, whose names hold colons: use the flatbuffers table", c))
+		r.Notes = append(r.Notes, fmt.Sprintf("the native table cannot give a range to %q, whose names hold colons: "+
+			"use the flatbuffers table", c))
 	}
 	native, err := t.Table.Native(q.tensorrt)
 	if err != nil {
@@ -295,11 +307,13 @@ func (q *quantize) tables(ctx context.Context, p *recipe.Prepared, r *quantizeRe
 	}
 	base := strings.TrimSuffix(q.out, filepath.Ext(q.out))
 	looks, err := q.looks(p, t.Choice.Method, t.Ranges, nil)
-	return append([]made{{q.out, t.Model.Bytes()}, {base + ".flatbuffers", flat}, {base + ".calibration", native}}, looks...), err
+	return append([]made{{q.out, t.Model.Bytes()}, {base + ".flatbuffers", flat}, {base + ".calibration", native}},
+		looks...), err
 }
 
 // looks makes the files of --dump and --svg.
-func (q *quantize) looks(p *recipe.Prepared, method string, ranges map[string]calib.Range, values map[string]qdq.Params) ([]made, error) {
+func (q *quantize) looks(p *recipe.Prepared, method string, ranges map[string]calib.Range,
+	values map[string]qdq.Params) ([]made, error) {
 	var files []made
 	if q.dump != "" {
 		b, err := p.Dump(method, ranges, values).Encode()
@@ -443,7 +457,8 @@ func (r *quantizeReport) print(s Streams) error {
 	if r.Chosen.SQNR != 0 {
 		fmt.Fprintf(w, ", %.1f dB on pictures kept aside", r.Chosen.SQNR)
 	}
-	fmt.Fprintf(w, ", %.2f MB (%s is %.2f MB), %.1f s\n", float64(r.Bytes["out"])/1e6, filepath.Base(r.In), float64(r.Bytes["in"])/1e6, r.Seconds)
+	fmt.Fprintf(w, ", %.2f MB (%s is %.2f MB), %.1f s\n", float64(r.Bytes["out"])/1e6, filepath.Base(r.In),
+		float64(r.Bytes["in"])/1e6, r.Seconds)
 	for _, f := range r.Files[1:] {
 		fmt.Fprintln(w, "also wrote", f)
 	}

@@ -32,11 +32,14 @@ type preparation struct {
 }
 
 func (p *preparation) register(f *pflag.FlagSet) {
-	f.StringVar(&p.model, "model", "", "shipped model or manifest.json that says how pictures are prepared; default: the manifest beside --in")
+	f.StringVar(&p.model, "model", "", "shipped model or manifest.json that says how pictures are prepared; "+
+		"default: the manifest beside --in")
 	f.StringVar(&p.fit, "fit", "", "stretch, letterbox or centercrop, instead of a manifest")
 	f.StringVar(&p.order, "order", "rgb", "rgb or bgr, with --fit")
-	f.Float64SliceVar(&p.mean, "mean", []float64{0.485, 0.456, 0.406}, "mean of each channel on the scale 0..1, with --fit")
-	f.Float64SliceVar(&p.std, "std", []float64{0.229, 0.224, 0.225}, "standard deviation of each channel on the scale 0..1, with --fit")
+	f.Float64SliceVar(&p.mean, "mean", []float64{0.485, 0.456, 0.406}, "mean of each channel on the scale 0..1, "+
+		"with --fit")
+	f.Float64SliceVar(&p.std, "std", []float64{0.229, 0.224, 0.225}, "standard deviation of each channel on the "+
+		"scale 0..1, with --fit")
 	f.StringSliceVar(&p.classes, "labels", nil, "classes in the order of the output, instead of a manifest")
 	f.IntVar(&p.width, "width", 0, "width of the input where the model leaves it open")
 	f.IntVar(&p.height, "height", 0, "height of the input where the model leaves it open")
@@ -54,7 +57,8 @@ func (p *preparation) resolve(m *onnx.Model, path string) (quant.Input, pixel.Sp
 	}
 	spec, err := predict.Spec(declared)
 	if err == nil && (declared.Name != in || fmt.Sprint(declared.Shape) != fmt.Sprint(dims)) {
-		err = fmt.Errorf("prepare pictures: the model reads %s%v, the manifest says %s%v; name another with --model", in, dims, declared.Name, declared.Shape)
+		err = fmt.Errorf("prepare pictures: the model reads %s%v, the manifest says %s%v; name another with --model",
+			in, dims, declared.Name, declared.Shape)
 	}
 	return quant.Input{Name: in, Dims: dims}, spec, err
 }
@@ -63,7 +67,8 @@ func (p *preparation) resolve(m *onnx.Model, path string) (quant.Input, pixel.Sp
 func (p *preparation) input(m *onnx.Model) (string, []int64, error) {
 	inputs := m.Graph().Inputs()
 	if len(inputs) != 1 || len(inputs[0].Shape.Dims) != 4 || inputs[0].Type != onnx.Float {
-		return "", nil, fmt.Errorf("read model: got inputs %v, want one picture: float [1,3,height,width] or [1,height,width,3]", inputs)
+		return "", nil, fmt.Errorf("read model: got inputs %v, want one picture: float [1,3,height,width] or "+
+			"[1,height,width,3]", inputs)
 	}
 	dims := make([]int64, 4)
 	for i, d := range inputs[0].Shape.Dims {
@@ -110,7 +115,8 @@ func (p *preparation) manifest(path string) (*infer.Manifest, error) {
 	beside := filepath.Join(filepath.Dir(path), "manifest.json")
 	b, err := os.ReadFile(beside)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("prepare pictures: got no %s; say how with --model MANIFEST, or with --fit, --order, --mean and --std", beside)
+		return nil, fmt.Errorf("prepare pictures: got no %s; say how with --model MANIFEST, or with --fit, --order, "+
+			"--mean and --std", beside)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("prepare pictures: %w", err)
@@ -142,7 +148,8 @@ func (p *preparation) flags(name string, dims []int64) (infer.Input, error) {
 		in.Layout = "nhwc"
 	}
 	if len(p.mean) != 3 || len(p.std) != 3 || p.order != "rgb" && p.order != "bgr" {
-		return in, fmt.Errorf("prepare pictures: got --mean %v --std %v --order %s, want three numbers each, and rgb or bgr", p.mean, p.std, p.order)
+		return in, fmt.Errorf("prepare pictures: got --mean %v --std %v --order %s, want three numbers each, and rgb "+
+			"or bgr", p.mean, p.std, p.order)
 	}
 	for c := range 3 {
 		in.Mean[c], in.Std[c] = float32(p.mean[c]), float32(p.std[c])
@@ -154,7 +161,8 @@ func (p *preparation) flags(name string, dims []int64) (infer.Input, error) {
 // spread evenly; 0 is all.
 func listPictures(s Streams, dir string, limit int) ([]string, error) {
 	if dir == "" {
-		return nil, errors.New("calibrate: got no --calib folder; give one with pictures like those in flight, a hundred or more")
+		return nil, errors.New("calibrate: got no --calib folder; give one with pictures like those in flight, a " +
+			"hundred or more")
 	}
 	files, skipped, errs := classify.Files([]string{dir})
 	if len(errs) > 0 {

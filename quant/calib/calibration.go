@@ -79,7 +79,8 @@ func Load(path, model, samples string, count int) (*Calibration, error) {
 		return nil, fmt.Errorf("read calibration %s: %w: %w; delete it to measure again", path, ErrStored, err)
 	}
 	if c.Model != model || c.Samples != samples || c.Count != count {
-		return nil, fmt.Errorf("read calibration %s: %w: got one of model %.12s… over %d samples %.12s…, want model %.12s… over %d samples %.12s…; name another file",
+		return nil, fmt.Errorf("read calibration %s: %w: got one of model %.12s… over %d samples %.12s…, want model "+
+			"%.12s… over %d samples %.12s…; name another file",
 			path, ErrStored, c.Model, c.Count, c.Samples, model, count, samples)
 	}
 	return c, nil

@@ -70,7 +70,8 @@ func TestStoredCalibrations(t *testing.T) {
 		if err := os.WriteFile(path, []byte(bad), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Load(path, "model", "samples", 2); !errors.Is(err, ErrStored) || !strings.Contains(err.Error(), "delete it") {
+		if _, err := Load(path, "model", "samples", 2); !errors.Is(err, ErrStored) || !strings.Contains(err.Error(),
+			"delete it") {
 			t.Errorf("%s: got %v, want %v with the fix", name, err, ErrStored)
 		}
 	}

@@ -47,7 +47,8 @@ const (
 // chosen range between two lines. Values beyond them saturate.
 func (s *Stats) SVG(name, method string, r Range) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="%d">`+"\n",
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" `+
+		`font-family="sans-serif" font-size="%d">`+"\n",
 		svgWidth, svgHeight, svgTextSize)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/><text x="%d" y="20">%s: %s</text>`+"\n", svgLeft,
 		html.EscapeString(name), html.EscapeString(method))
@@ -66,7 +67,8 @@ func (s *Stats) SVG(name, method string, r Range) string {
 	for _, edge := range []float64{r.Lo, r.Hi} {
 		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#cc3311" stroke-width="2"/>`+"\n",
 			at(edge), at(edge), svgTop-8, svgBottom)
-		fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle" fill="#cc3311">%.4g</text>`+"\n", at(edge), svgBottom+18, edge)
+		fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle" fill="#cc3311">%.4g</text>`+"\n", at(edge),
+			svgBottom+18, edge)
 	}
 	fmt.Fprintf(&b, `<text x="%d" y="%d">%.4g</text><text x="%.1f" y="%d" text-anchor="end">%.4g</text>`+"\n",
 		svgLeft, svgBottom+38, lo, at(hi), svgBottom+38, hi)

@@ -157,7 +157,8 @@ func (m *Measurer) histogramsOf(ctx context.Context, c *Calibration, names []str
 }
 
 // each runs the session on every sample from the given one on.
-func (m *Measurer) each(ctx context.Context, c *Calibration, step string, from int, s quant.Session, take func() error) error {
+func (m *Measurer) each(ctx context.Context, c *Calibration, step string, from int, s quant.Session,
+	take func() error) error {
 	for i := from; i < c.Count; i++ {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -36,7 +36,8 @@ const DefaultPercent = 99.99
 
 // Methods returns one method of each kind, with two percentiles.
 func Methods() []Method {
-	return []Method{{Kind: MinMax}, {Kind: MovingMean}, {Percentile, 99.99}, {Percentile, 99.999}, {Kind: Entropy}, {Kind: MSE}}
+	return []Method{{Kind: MinMax}, {Kind: MovingMean}, {Percentile, 99.99}, {Percentile, 99.999}, {Kind: Entropy},
+		{Kind: MSE}}
 }
 
 // ParseMethod reads "minmax", "moving", "percentile", "percentile=99.9",

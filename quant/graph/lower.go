@@ -121,7 +121,8 @@ func raiseSoftmax(n *Node, shapes Shapes) error {
 	case axis == -1 || axis == rank-1:
 	case rank < 0 && axis == 1 && Attribute(n, "axis") == nil:
 	default:
-		return fmt.Errorf("raise to opset 13: %s: %w: got axis %d of %d dimensions, want the last; export with opset_version=13",
+		return fmt.Errorf("raise to opset 13: %s: %w: got axis %d of %d dimensions, want the last; export with "+
+			"opset_version=13",
 			Describe(n), ErrOpset, axis, rank)
 	}
 	Drop(n, "axis")

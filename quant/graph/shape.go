@@ -149,11 +149,13 @@ func shapeRules() map[string]func(*inference, *Node) {
 			rules[op] = rule
 		}
 	}
-	add((*inference).same, "Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh",
+	add((*inference).same, "Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid",
+		"HardSwish", "Tanh",
 		"Softplus", "Softsign", "Softmax", "LogSoftmax", "Exp", "Log", "Sqrt", "Neg", "Abs", "Floor", "Ceil", "Round", "Erf",
 		"Reciprocal", "BatchNormalization", "InstanceNormalization", "LRN", "LpNormalization", "Dropout", "Identity", "Mish")
 	add((*inference).broadcast, "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "Mod")
 	add((*inference).compare, "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "And", "Or", "Xor")
-	add((*inference).reduce, "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd", "ArgMax", "ArgMin")
+	add((*inference).reduce, "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2",
+		"ReduceProd", "ArgMax", "ArgMin")
 	return rules
 }

@@ -50,7 +50,8 @@ type Finding struct {
 // String says it in one line.
 func (f Finding) String() string {
 	if f.Kept {
-		return fmt.Sprintf("%s: %q reaches %.4g, 16-bit floats end at %d: the node stays in float32", f.Node, f.Name, f.Worst, Max)
+		return fmt.Sprintf("%s: %q reaches %.4g, 16-bit floats end at %d: the node stays in float32", f.Node, f.Name,
+			f.Worst, Max)
 	}
 	return fmt.Sprintf("%s: %d numbers of %q become 0 in 16-bit floats", f.Node, f.Lost, f.Name)
 }

@@ -31,7 +31,8 @@ func TestEveryHalfComesBack(t *testing.T) {
 			}
 		}
 	}
-	for f, want := range map[float32]uint16{65504: 0x7bff, 65519: 0x7bff, 65520: 0x7c00, 1e-8: 0, -3e-8: 0x8001, 5.9604645e-8: 1,
+	for f, want := range map[float32]uint16{65504: 0x7bff, 65519: 0x7bff, 65520: 0x7c00, 1e-8: 0, -3e-8: 0x8001,
+		5.9604645e-8:          1,
 		float32(math.Inf(-1)): 0xfc00} {
 		if got := half.FromFloat(f); got != want {
 			t.Errorf("%v: got %04x, want %04x", f, got, want)
@@ -126,7 +127,8 @@ func TestInputsOutputsAndBlockedNodesStayFloat(t *testing.T) {
 			t.Errorf("output %v, want float", v)
 		}
 	}
-	if _, err := half.Convert(canonical(t), half.Options{Nodes: []string{"Misspelt"}}); err == nil || !strings.Contains(err.Error(), "Misspelt") {
+	_, err := half.Convert(canonical(t), half.Options{Nodes: []string{"Misspelt"}})
+	if err == nil || !strings.Contains(err.Error(), "Misspelt") {
 		t.Errorf("got %v, want the node named", err)
 	}
 }

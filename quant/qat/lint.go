@@ -47,7 +47,8 @@ func Lint(g *graph.Graph, p qdq.Profile) []Issue {
 			l.layer(n)
 		case graph.Is(n, "BatchNormalization"):
 			if graph.Is(g.Producer(n.Input[0]), "Conv", "ConvTranspose") {
-				l.add(n, false, "batch norm is not folded into the convolution before it, which then does not fuse with what follows")
+				l.add(n, false, "batch norm is not folded into the convolution before it, which then does not fuse with what "+
+					"follows")
 			}
 		case graph.Is(n, "Add"):
 			l.sum(n)

@@ -128,7 +128,8 @@ func TestLint(t *testing.T) {
 	for _, i := range clean("cpu-vnni", "tensorrt") {
 		all += i.String() + "\n"
 	}
-	for _, want := range []string{"numbers are uint8", "the bias is int32", "both inputs have pairs", "inputs have scales"} {
+	for _, want := range []string{"numbers are uint8", "the bias is int32", "both inputs have pairs",
+		"inputs have scales"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("cpu-vnni against tensorrt does not say %q:\n%s", want, all)
 		}

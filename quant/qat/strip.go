@@ -46,8 +46,10 @@ func Strip(g *graph.Graph) (*Stripped, error) {
 	}
 	g.Prune()
 	for _, n := range g.Nodes() {
-		if graph.Is(n, "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear") {
-			return nil, fmt.Errorf("strip pairs: %s computes in integers, want pairs of QuantizeLinear and DequantizeLinear; start from the float model",
+		if graph.Is(n, "QuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger",
+			"DynamicQuantizeLinear") {
+			return nil, fmt.Errorf("strip pairs: %s computes in integers, want pairs of QuantizeLinear and "+
+				"DequantizeLinear; start from the float model",
 				graph.Describe(n))
 		}
 	}

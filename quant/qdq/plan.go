@@ -249,7 +249,8 @@ func (p *Plan) isWeighted(n *graph.Node) bool {
 	case "ConvTranspose":
 		return p.Profile.Placement == Inputs && graph.Int(n, "group", 1) == 1
 	case "Gemm":
-		return len(dims) == 2 && graph.Float(n, "beta", 1) == 1 && graph.Float(n, "alpha", 1) == 1 && graph.Int(n, "transA", 0) == 0
+		return len(dims) == 2 && graph.Float(n, "beta", 1) == 1 && graph.Float(n, "alpha", 1) == 1 && graph.Int(n,
+			"transA", 0) == 0
 	case "MatMul":
 		return len(dims) == 2
 	}
@@ -312,7 +313,8 @@ func (p *Plan) moves(n *graph.Node) bool {
 	case graph.Is(n, "MaxPool"):
 		return len(n.Output) == 1
 	}
-	return graph.Is(n, "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "DepthToSpace", "Expand", "Gather")
+	return graph.Is(n, "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "DepthToSpace",
+		"Expand", "Gather")
 }
 
 // values lists the values that are quantised: what quantised nodes read, and

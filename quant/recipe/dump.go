@@ -12,9 +12,11 @@ import (
 // may be nil.
 func (p *Prepared) Dump(method string, ranges map[string]calib.Range, values map[string]qdq.Params) *calib.Dump {
 	c := p.Calibration
-	d := &calib.Dump{Model: c.Model, Samples: c.Samples, Count: c.Count, Method: method, Tensors: map[string]calib.DumpTensor{}}
+	d := &calib.Dump{Model: c.Model, Samples: c.Samples, Count: c.Count, Method: method,
+		Tensors: map[string]calib.DumpTensor{}}
 	for name, r := range ranges {
-		d.Tensors[name] = calib.DumpTensor{Stats: c.Tensors[name], Range: r, Scale: values[name].Scale, Zero: values[name].Zero}
+		d.Tensors[name] = calib.DumpTensor{Stats: c.Tensors[name], Range: r, Scale: values[name].Scale,
+			Zero: values[name].Zero}
 	}
 	return d
 }
@@ -29,7 +31,8 @@ func (p *Prepared) SVG(name, method string, ranges map[string]calib.Range) (stri
 			names = append(names, n)
 		}
 		slices.Sort(names)
-		return "", fmt.Errorf("draw histogram: got %q, want a value that is quantised, such as %q", name, names[:min(8, len(names))])
+		return "", fmt.Errorf("draw histogram: got %q, want a value that is quantised, such as %q", name, names[:min(8,
+			len(names))])
 	}
 	s := p.Calibration.Tensors[name]
 	if s == nil {

@@ -70,7 +70,8 @@ func (j *Job) measureAll(ctx context.Context, g *graph.Graph) (*Prepared, error)
 		}
 	}
 	p.Calibration = calib.New("", calibrate.ID(), calibrate.Len())
-	m := calib.Measurer{Graph: p.Graph, Input: j.Input, Open: j.Open, Samples: calibrate, Memory: j.Memory, Progress: j.Progress}
+	m := calib.Measurer{Graph: p.Graph, Input: j.Input, Open: j.Open, Samples: calibrate, Memory: j.Memory,
+		Progress: j.Progress}
 	return p, m.Measure(ctx, p.Calibration, names, nil, false)
 }
 

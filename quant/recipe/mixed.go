@@ -89,7 +89,8 @@ func (m *Mixed) bisect(ctx context.Context, p *Prepared, j *judge, order []strin
 		case ok:
 			good = k
 		case k == len(order):
-			return fmt.Errorf("mix precisions: %w: got %.4f with every node in float, want at least %.4f; is the preparation of the pictures right?",
+			return fmt.Errorf("mix precisions: %w: got %.4f with every node in float, want at least %.4f; is the "+
+				"preparation of the pictures right?",
 				ErrDrop, m.Trials[len(m.Trials)-1].Accuracy, m.Accuracy-maxDrop)
 		default:
 			bad = k
@@ -127,7 +128,8 @@ func (m *Mixed) try(ctx context.Context, p *Prepared, j *judge, float []string, 
 }
 
 // with writes the model once more with other nodes in float.
-func (p *Prepared) with(ctx context.Context, c Choice, ranges map[string]calib.Range, float []string) (*Written, error) {
+func (p *Prepared) with(ctx context.Context, c Choice, ranges map[string]calib.Range, float []string) (*Written,
+	error) {
 	plan, err := qdq.Make(p.Graph, p.Job.Profile, float)
 	if err != nil {
 		return nil, err
@@ -203,7 +205,8 @@ func (p *Prepared) judge(ctx context.Context, eval Labelled) (*judge, error) {
 		}
 	}
 	if len(j.truth) == 0 || len(j.truth) != j.samples.Len() {
-		return nil, fmt.Errorf("judge accuracy: got %d labels for %d samples, want one for each and at least one", len(j.truth), j.samples.Len())
+		return nil, fmt.Errorf("judge accuracy: got %d labels for %d samples, want one for each and at least one",
+			len(j.truth), j.samples.Len())
 	}
 	m, err := p.Graph.Clone().Model()
 	if err != nil {

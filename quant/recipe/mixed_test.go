@@ -69,7 +69,8 @@ func TestMixedPrecisionWithLabelsThatNothingMeets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Mix(t.Context(), recipe.Labelled{Samples: quanttest.NewSamples(5), Truth: make([]int, 5)}, -1); !errors.Is(err, recipe.ErrDrop) {
+	if _, err := p.Mix(t.Context(), recipe.Labelled{Samples: quanttest.NewSamples(5), Truth: make([]int, 5)},
+		-1); !errors.Is(err, recipe.ErrDrop) {
 		t.Errorf("got %v, want %v", err, recipe.ErrDrop)
 	}
 	if _, err := p.Mix(t.Context(), recipe.Labelled{Samples: quanttest.NewSamples(5), Truth: []int{1}}, 0); err == nil {

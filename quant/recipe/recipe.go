@@ -115,7 +115,8 @@ func (p *Prepared) knowsAll() error {
 		p.unknown = len(missing)
 		return nil
 	}
-	return fmt.Errorf("calibrate: got no samples, want at least one to measure %d values such as %q; a hundred or more give sound ranges",
+	return fmt.Errorf("calibrate: got no samples, want at least one to measure %d values such as %q; a hundred or "+
+		"more give sound ranges",
 		len(missing), missing[0])
 }
 
@@ -128,7 +129,8 @@ func (p *Prepared) measure(ctx context.Context, samples quant.Subset) error {
 	}
 	hash, n := calib.Hash(model.Bytes()), samples.Len()
 	p.Calibration = calib.New(hash, samples.ID(), n)
-	m := calib.Measurer{Graph: p.Graph, Input: j.Input, Open: j.Open, Samples: samples, Memory: j.Memory, Progress: j.Progress}
+	m := calib.Measurer{Graph: p.Graph, Input: j.Input, Open: j.Open, Samples: samples, Memory: j.Memory,
+		Progress: j.Progress}
 	if j.Stored != "" {
 		stored, err := calib.Load(j.Stored, hash, samples.ID(), n)
 		if err == nil {
@@ -241,7 +243,8 @@ func (p *Prepared) choose(ctx context.Context) (*Written, error) {
 }
 
 // one quantises in one way and measures it on the held samples.
-func (p *Prepared) one(ctx context.Context, m calib.Method, ranges map[string]calib.Range, correct bool) (*Written, error) {
+func (p *Prepared) one(ctx context.Context, m calib.Method, ranges map[string]calib.Range,
+	correct bool) (*Written, error) {
 	plan, err := qdq.Make(p.Graph, p.Job.Profile, p.Job.Float)
 	if err != nil {
 		return nil, err
@@ -250,7 +253,8 @@ func (p *Prepared) one(ctx context.Context, m calib.Method, ranges map[string]ca
 }
 
 // write carries out a plan and measures the result.
-func (p *Prepared) write(ctx context.Context, plan *qdq.Plan, c Choice, ranges map[string]calib.Range, float []string) (*Written, error) {
+func (p *Prepared) write(ctx context.Context, plan *qdq.Plan, c Choice, ranges map[string]calib.Range,
+	float []string) (*Written, error) {
 	if c.BiasCorrection {
 		plan.Means = p.means()
 	}
@@ -269,7 +273,8 @@ func (p *Prepared) write(ctx context.Context, plan *qdq.Plan, c Choice, ranges m
 
 // finish stamps a graph and encodes it.
 func (p *Prepared) finish(g *graph.Graph) (*onnx.Model, error) {
-	g.Stamp("emberwing", map[string]string{"emberwing.target": p.Job.Profile.Name, "emberwing.calibration": p.Calibration.Samples})
+	g.Stamp("emberwing", map[string]string{"emberwing.target": p.Job.Profile.Name,
+		"emberwing.calibration": p.Calibration.Samples})
 	m, err := g.Model()
 	if err != nil {
 		return nil, fmt.Errorf("write model: %w", err)

@@ -85,7 +85,8 @@ func ParseNative(b []byte) (t Table, version string, err error) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), "TRT-")
 	version, _, dashed := strings.Cut(rest, "-")
 	if !ok || !dashed {
-		return nil, "", fmt.Errorf("read table: %w: got first line %.40q, want TRT-<version>-<calibrator>", ErrTable, lines.Text())
+		return nil, "", fmt.Errorf("read table: %w: got first line %.40q, want TRT-<version>-<calibrator>", ErrTable,
+			lines.Text())
 	}
 	t = Table{}
 	for n := 2; lines.Scan(); n++ {
@@ -99,7 +100,8 @@ func ParseNative(b []byte) (t Table, version string, err error) {
 		}
 		bits, err := strconv.ParseUint(strings.TrimSpace(line[at+1:]), 16, 32)
 		if err != nil {
-			return nil, "", fmt.Errorf("read table: %w: line %d: got %q, want eight hexadecimal digits", ErrTable, n, line[at+1:])
+			return nil, "", fmt.Errorf("read table: %w: line %d: got %q, want eight hexadecimal digits", ErrTable, n,
+				line[at+1:])
 		}
 		t[line[:at]] = float64(math.Float32frombits(uint32(bits))) * 127
 	}
