@@ -22,7 +22,13 @@ type BoxRule struct {
 // BoxRule returns the rule of variant v of the detector m.
 func (m *Manifest) BoxRule(v Variant) *BoxRule {
 	t := float64(v.Temperature)
-	return &BoxRule{labels: len(m.Labels), temperature: t, threshold: v.Threshold, logit: logit(v.Threshold, t), nms: *m.NMS}
+	return &BoxRule{
+		labels:      len(m.Labels),
+		temperature: t,
+		threshold:   v.Threshold,
+		logit:       logit(v.Threshold, t),
+		nms:         *m.NMS,
+	}
 }
 
 // logit is the value that sigmoid(x/t) turns into p.

@@ -14,7 +14,9 @@ import (
 
 func TestDistanceIsMahalanobis(t *testing.T) {
 	// L = [[1 0][0.5 2]], Σ⁻¹ = L·Lᵀ = [[1 0.5][0.5 4.25]], by hand.
-	f := infer.NewFamiliarity(&infer.OOD{Means: [][]float32{{0, 0}, {10, 10}}, Factor: []float32{1, 0.5, 2}, Threshold: 3})
+	f := infer.NewFamiliarity(
+		&infer.OOD{Means: [][]float32{{0, 0}, {10, 10}}, Factor: []float32{1, 0.5, 2}, Threshold: 3},
+	)
 	for _, tt := range []struct {
 		x    []float32
 		want float64
@@ -132,7 +134,8 @@ func TestRegions(t *testing.T) {
 	if fire.Area != 0.5 || !close(fire.X, 0.75) || !close(fire.Y, 0.5) || !close(fire.Peak, 1/(1+e(-9))) {
 		t.Errorf("fire %+v", fire)
 	}
-	if fire.Left != 0.5 || fire.Right != 1 || fire.Top != 0 || fire.Bottom != 1 || smoke.Bottom != 1 || smoke.Top != 0.5 {
+	if fire.Left != 0.5 || fire.Right != 1 || fire.Top != 0 || fire.Bottom != 1 || smoke.Bottom != 1 ||
+		smoke.Top != 0.5 {
 		t.Errorf("rectangles around fire %+v and smoke %+v", fire, smoke)
 	}
 	if both.Area != 5.0/8 {
@@ -207,7 +210,8 @@ func TestCertain(t *testing.T) {
 	}
 	var res infer.Result
 	r.Certain(2, 0.97, &res)
-	if res.Label != 2 || !close(res.Score, 0.97) || !close(res.Alarm, 0.02) || res.Trigger != res.Alarm || res.Raw != res.Alarm {
+	if res.Label != 2 || !close(res.Score, 0.97) || !close(res.Alarm, 0.02) || res.Trigger != res.Alarm ||
+		res.Raw != res.Alarm {
 		t.Errorf("got %+v", res)
 	}
 }

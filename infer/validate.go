@@ -61,8 +61,20 @@ func show(v any) string {
 func (c *checker) names(m *Manifest) {
 	c.want(isName(m.Name), "name", m.Name, "a name of a-z 0-9 - _ .", nil)
 	c.want(m.Task == TaskFire || m.Task == TaskGesture, "task", m.Task, `"fire" or "gesture"`, nil)
-	c.want(m.Is(Classifier) || m.Is(Detector) || m.Is(Segmenter), "kind", m.Kind, `"classifier", "detector" or "segmenter"`, nil)
-	c.want(m.Version != "" && !strings.ContainsAny(m.Version, " \t\r\n"), "version", m.Version, "a version without spaces", nil)
+	c.want(
+		m.Is(Classifier) || m.Is(Detector) || m.Is(Segmenter),
+		"kind",
+		m.Kind,
+		`"classifier", "detector" or "segmenter"`,
+		nil,
+	)
+	c.want(
+		m.Version != "" && !strings.ContainsAny(m.Version, " \t\r\n"),
+		"version",
+		m.Version,
+		"a version without spaces",
+		nil,
+	)
 	c.want(strings.TrimSpace(m.Licence) != "", "licence", m.Licence, "an SPDX identifier", nil)
 }
 
@@ -76,7 +88,13 @@ func (c *checker) labels(m *Manifest) {
 	if !m.Is(Classifier) {
 		least = 1
 	}
-	c.want(n >= least && n <= maxLabels, "labels", m.Labels, fmt.Sprintf("%d or more labels in the order of the logits", least), ErrLabels)
+	c.want(
+		n >= least && n <= maxLabels,
+		"labels",
+		m.Labels,
+		fmt.Sprintf("%d or more labels in the order of the logits", least),
+		ErrLabels,
+	)
 	for i, l := range m.Labels {
 		key := fmt.Sprintf("labels[%d]", i)
 		c.want(strings.TrimSpace(l) == l && l != "", key, l, "a label without surrounding spaces", ErrLabels)
@@ -86,7 +104,13 @@ func (c *checker) labels(m *Manifest) {
 		c.want(len(m.Alarm.Labels) > 0, "alarm.labels", m.Alarm.Labels, "at least one label", ErrLabels)
 		c.subset(m, "alarm.labels", m.Alarm.Labels)
 	}
-	c.want(m.Alarm != nil || m.Task != TaskFire || !m.Is(Classifier), "alarm", nil, "the labels that raise the alarm of a fire model", ErrLabels)
+	c.want(
+		m.Alarm != nil || m.Task != TaskFire || !m.Is(Classifier),
+		"alarm",
+		nil,
+		"the labels that raise the alarm of a fire model",
+		ErrLabels,
+	)
 }
 
 // subset demands that each of labels is a label of m and appears once.
@@ -122,11 +146,22 @@ func (c *checker) input(in *Input) {
 func (c *checker) output(m *Manifest) {
 	out := &m.Output
 	n := int64(len(m.Labels))
-	kind, ok, want := "logits", slices.Equal(out.Shape, []int64{1, n}), fmt.Sprintf("[1,%d], one logit for each label", n)
+	kind, ok, want := "logits", slices.Equal(
+		out.Shape,
+		[]int64{1, n},
+	), fmt.Sprintf(
+		"[1,%d], one logit for each label",
+		n,
+	)
 	switch {
 	case m.Is(Detector):
-		kind, want = "boxes", fmt.Sprintf("[1,N,%d], N candidates of four sides and one logit for each label, N at most %d", 4+n, maxCandidates)
-		ok = len(out.Shape) == 3 && out.Shape[0] == 1 && out.Shape[1] >= 1 && out.Shape[1] <= maxCandidates && out.Shape[2] == 4+n
+		kind, want = "boxes", fmt.Sprintf(
+			"[1,N,%d], N candidates of four sides and one logit for each label, N at most %d",
+			4+n,
+			maxCandidates,
+		)
+		ok = len(out.Shape) == 3 && out.Shape[0] == 1 && out.Shape[1] >= 1 && out.Shape[1] <= maxCandidates &&
+			out.Shape[2] == 4+n
 	case m.Is(Segmenter):
 		kind, ok, want = "masks", isMap(out.Shape, n), mapShape(n)
 	}
@@ -142,8 +177,20 @@ func (c *checker) variants(m *Manifest) {
 		v, key := &m.Variants[i], fmt.Sprintf("variants[%d]", i)
 		c.want(v.Precision.Valid(), key+".precision", v.Precision, `"fp32", "fp16" or "int8"`, nil)
 		c.want(v.Target.valid(), key+".target", v.Target, `"cpu", "cuda", "tensorrt" or none`, nil)
-		c.want(v.Method == "" || v.Precision == INT8 && v.Method.valid(), key+".method", v.Method, `"ptq" or "qat" of an int8 file, or none`, nil)
-		c.want(!seen[v.String()], key+".precision", v.Precision, "every precision once, or with another target or method", nil)
+		c.want(
+			v.Method == "" || v.Precision == INT8 && v.Method.valid(),
+			key+".method",
+			v.Method,
+			`"ptq" or "qat" of an int8 file, or none`,
+			nil,
+		)
+		c.want(
+			!seen[v.String()],
+			key+".precision",
+			v.Precision,
+			"every precision once, or with another target or method",
+			nil,
+		)
 		seen[v.String()] = true
 		c.variant(key, v)
 		c.ood(key+".ood", m, v.OOD)
@@ -151,7 +198,13 @@ func (c *checker) variants(m *Manifest) {
 }
 
 func (c *checker) variant(key string, v *Variant) {
-	c.want(fs.ValidPath(v.File) && v.File != ".", key+".file", v.File, "a path below the manifest's folder, with /", nil)
+	c.want(
+		fs.ValidPath(v.File) && v.File != ".",
+		key+".file",
+		v.File,
+		"a path below the manifest's folder, with /",
+		nil,
+	)
 	c.want(isSHA256(v.SHA256), key+".sha256", v.SHA256, "64 lower-case hexadecimal digits", ErrChecksum)
 	c.want(v.Bytes > 0 && v.Bytes <= maxModelBytes, key+".bytes", v.Bytes, fmt.Sprintf("1..%d", maxModelBytes), ErrSize)
 	c.want(finite(v.Temperature) && v.Temperature > 0, key+".temperature", v.Temperature, "more than 0", nil)
@@ -164,7 +217,13 @@ func isSHA256(s string) bool {
 
 func (c *checker) decision(m *Manifest) {
 	d := &m.Decision
-	c.want(d.Window >= 1 && d.Window <= maxWindow, "decision.window", d.Window, fmt.Sprintf("1..%d frames", maxWindow), nil)
+	c.want(
+		d.Window >= 1 && d.Window <= maxWindow,
+		"decision.window",
+		d.Window,
+		fmt.Sprintf("1..%d frames", maxWindow),
+		nil,
+	)
 	c.want(d.Agree >= 1 && d.Agree <= d.Window, "decision.agree", d.Agree, "1..window frames", nil)
 	lowest := float32(1)
 	for _, v := range m.Variants {

@@ -23,7 +23,13 @@ func (c *checker) extras(m *Manifest) {
 
 func (c *checker) extra(m *Manifest, key string, x *Extra, taken []string) {
 	c.want(m.Is(Classifier), key, m.Kind, "a classifier", nil)
-	c.want(x.Name != "" && !slices.Contains(taken, x.Name), key+".name", x.Name, "the name of a further graph output", ErrTensor)
+	c.want(
+		x.Name != "" && !slices.Contains(taken, x.Name),
+		key+".name",
+		x.Name,
+		"the name of a further graph output",
+		ErrTensor,
+	)
 }
 
 // isMap reports whether shape is [1,n,h,w] with sides of a picture.
@@ -46,12 +52,29 @@ func (c *checker) ood(key string, m *Manifest, o *OOD) {
 		return
 	}
 	d := int(m.Features.Shape[1])
-	c.want(len(o.Means) == len(m.Labels), key+".means", len(o.Means), fmt.Sprintf("%d vectors, one for each label", len(m.Labels)), ErrLabels)
+	c.want(
+		len(o.Means) == len(m.Labels),
+		key+".means",
+		len(o.Means),
+		fmt.Sprintf("%d vectors, one for each label", len(m.Labels)),
+		ErrLabels,
+	)
 	for i, mean := range o.Means {
-		c.want(len(mean) == d && allFinite(mean), fmt.Sprintf("%s.means[%d]", key, i), len(mean), fmt.Sprintf("%d finite values", d), ErrShape)
+		c.want(
+			len(mean) == d && allFinite(mean),
+			fmt.Sprintf("%s.means[%d]", key, i),
+			len(mean),
+			fmt.Sprintf("%d finite values", d),
+			ErrShape,
+		)
 	}
-	c.want(len(o.Factor) == d*(d+1)/2 && allFinite(o.Factor) && positiveDiagonal(o.Factor), key+".factor", len(o.Factor),
-		fmt.Sprintf("the %d finite values of a lower triangle with a positive diagonal", d*(d+1)/2), ErrShape)
+	c.want(
+		len(o.Factor) == d*(d+1)/2 && allFinite(o.Factor) && positiveDiagonal(o.Factor),
+		key+".factor",
+		len(o.Factor),
+		fmt.Sprintf("the %d finite values of a lower triangle with a positive diagonal", d*(d+1)/2),
+		ErrShape,
+	)
 	c.want(finite(o.Threshold) && o.Threshold > 0, key+".threshold", o.Threshold, "more than 0", nil)
 }
 
@@ -76,7 +99,13 @@ func (c *checker) blocks(m *Manifest) {
 	c.nms(m)
 	c.want(m.Is(Classifier) || len(m.Companions()) == 0 && m.Vote == nil, "kind", m.Kind,
 		"a classifier, which alone may have gate, localiser, vote, mix and segmenter", nil)
-	c.want(m.Vote == nil || m.Localiser == nil, "vote", m.Vote, "no vote beside a localiser, which places the crops itself", nil)
+	c.want(
+		m.Vote == nil || m.Localiser == nil,
+		"vote",
+		m.Vote,
+		"no vote beside a localiser, which places the crops itself",
+		nil,
+	)
 	if v := m.Vote; v != nil {
 		c.want(v.Crops >= 1 && v.Crops <= MaxCrops, "vote.crops", v.Crops, fmt.Sprintf("1..%d", MaxCrops), nil)
 		c.want(v.Margin > 0 && v.Margin <= 0.5, "vote.margin", v.Margin, "more than 0 and at most 0.5", nil)
@@ -120,8 +149,20 @@ func (c *checker) localiser(m *Manifest) {
 	}
 	c.companion(m, "localiser.model", l.Model)
 	c.want(l.Pad >= 1 && l.Pad <= 4, "localiser.pad", l.Pad, "1..4", nil)
-	c.want(l.WholeSide >= 0 && l.WholeSide <= maxPicture, "localiser.whole_side", l.WholeSide, fmt.Sprintf("0..%d", maxPicture), nil)
-	c.want(l.MinPixels >= 0 && l.MinPixels <= maxSide, "localiser.min_pixels", l.MinPixels, fmt.Sprintf("0..%d", maxSide), nil)
+	c.want(
+		l.WholeSide >= 0 && l.WholeSide <= maxPicture,
+		"localiser.whole_side",
+		l.WholeSide,
+		fmt.Sprintf("0..%d", maxPicture),
+		nil,
+	)
+	c.want(
+		l.MinPixels >= 0 && l.MinPixels <= maxSide,
+		"localiser.min_pixels",
+		l.MinPixels,
+		fmt.Sprintf("0..%d", maxSide),
+		nil,
+	)
 }
 
 // companion checks the name of another model's folder.

@@ -55,7 +55,15 @@ func TestEverySeverityIsWorse(t *testing.T) {
 				worse = before[s-2]
 			}
 			if dst.Width != 288 || dst.Height != 224 || d <= worse || d > 120 {
-				t.Errorf("%s %d: got %dx%d, distance %.2f after %.2f, want worse but a picture", kind, s, dst.Width, dst.Height, d, worse)
+				t.Errorf(
+					"%s %d: got %dx%d, distance %.2f after %.2f, want worse but a picture",
+					kind,
+					s,
+					dst.Width,
+					dst.Height,
+					d,
+					worse,
+				)
 			}
 			before[s] = d
 		}
@@ -161,7 +169,8 @@ func TestCoarsen(t *testing.T) {
 	if !bytes.Equal(same.Pix, src.Pix) {
 		t.Error("a picture no larger than the side has changed")
 	}
-	if f, c := distance(&fine, src), distance(&coarse, src); f <= 0 || c <= f || coarse.Width != 120 || coarse.Height != 90 {
+	if f, c := distance(&fine, src), distance(&coarse, src); f <= 0 || c <= f || coarse.Width != 120 ||
+		coarse.Height != 90 {
 		t.Errorf("distances %v at 64 and %v at 8 pixels, size %dx%d", f, c, coarse.Width, coarse.Height)
 	}
 }

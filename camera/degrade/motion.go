@@ -57,7 +57,13 @@ func See(dst, src *camera.Frame, m Motion) error {
 	b := max(2, int(border*float64(min(src.Width, src.Height))))
 	w, h := src.Width-2*b, src.Height-2*b
 	if w < 1 || h < 1 {
-		return fmt.Errorf("move camera: %w: got %dx%d pixels, want at least %d", camera.ErrGeometry, src.Width, src.Height, 2*b+1)
+		return fmt.Errorf(
+			"move camera: %w: got %dx%d pixels, want at least %d",
+			camera.ErrGeometry,
+			src.Width,
+			src.Height,
+			2*b+1,
+		)
 	}
 	dst.Resize(w, h, camera.RGB24)
 	dst.Name = src.Name

@@ -87,7 +87,13 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("%w: got size %dx%d, want 1x1 to %dx%d", ErrSpec, s.Width, s.Height, maxTarget, maxTarget)
 	}
 	if s.Fit > CenterCrop || s.Order > BGR || s.Layout > NHWC {
-		return fmt.Errorf("%w: got fit %d, order %d, layout %d, want one of the named constants", ErrSpec, s.Fit, s.Order, s.Layout)
+		return fmt.Errorf(
+			"%w: got fit %d, order %d, layout %d, want one of the named constants",
+			ErrSpec,
+			s.Fit,
+			s.Order,
+			s.Layout,
+		)
 	}
 	for c := range 3 {
 		if m := float64(s.Mean[c]); math.IsNaN(m) || math.IsInf(m, 0) {

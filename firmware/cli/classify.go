@@ -28,8 +28,10 @@ the exit code is 1.`,
 	}
 	k.flags.register(c)
 	c.Flags().BoolVar(&k.json, "json", false, "print one JSON object a picture")
-	c.Flags().StringSliceVar(&k.off, "off", nil, "blocks of the manifest to leave out: "+strings.Join(predict.Blocks(), ", "))
-	c.Flags().StringVar(&k.explain, "explain", "", "folder to write each picture to, with what speaks for its label drawn in")
+	c.Flags().
+		StringSliceVar(&k.off, "off", nil, "blocks of the manifest to leave out: "+strings.Join(predict.Blocks(), ", "))
+	c.Flags().
+		StringVar(&k.explain, "explain", "", "folder to write each picture to, with what speaks for its label drawn in")
 	return c
 }
 
@@ -98,7 +100,14 @@ type stageMS struct {
 
 func stagesOf(x classify.Result) stageMS {
 	in := func(s predict.Stage) float64 { return milliseconds(x.Spent[s]) }
-	return stageMS{milliseconds(x.Decode), milliseconds(x.Preprocess), in(predict.Gate), in(predict.Localise), in(predict.Infer), in(predict.Segment)}
+	return stageMS{
+		milliseconds(x.Decode),
+		milliseconds(x.Preprocess),
+		in(predict.Gate),
+		in(predict.Localise),
+		in(predict.Infer),
+		in(predict.Segment),
+	}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -146,7 +155,15 @@ func printClassified(s Streams, r *runner, path string, x classify.Result, asJSO
 	if asJSON {
 		return emit(s.Out, line)
 	}
-	_, err := fmt.Fprintf(s.Out, "%-10s %.3f  %6.1f ms  %s%s\n", line.Label, line.Score, line.MS.Infer, path, line.remarks())
+	_, err := fmt.Fprintf(
+		s.Out,
+		"%-10s %.3f  %6.1f ms  %s%s\n",
+		line.Label,
+		line.Score,
+		line.MS.Infer,
+		path,
+		line.remarks(),
+	)
 	return err
 }
 
@@ -162,7 +179,13 @@ func classifiedOf(r *runner, path string, x classify.Result) classified {
 	}
 	px := func(share float32, n int) int { return int(math.Round(float64(share) * float64(n))) }
 	if x.Boxed {
-		c.Box = &boxLine{px(x.Box.X, x.Width), px(x.Box.Y, x.Height), px(x.Box.W, x.Width), px(x.Box.H, x.Height), x.BoxP}
+		c.Box = &boxLine{
+			px(x.Box.X, x.Width),
+			px(x.Box.Y, x.Height),
+			px(x.Box.W, x.Width),
+			px(x.Box.H, x.Height),
+			x.BoxP,
+		}
 	}
 	if x.Segmented {
 		c.Mask = &maskLine{Area: x.Area, Areas: map[string]float32{}}

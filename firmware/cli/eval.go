@@ -75,7 +75,12 @@ func (e *eval) register(c *cobra.Command) {
 	f.StringSliceVar(&e.parts, "parts", evaluate.Parts(), "parts of the robustness report")
 	f.Uint64Var(&e.seed, "seed", 1, "of noise, shake and the choice of pictures")
 	f.IntVar(&e.limit, "limit", 0, "use at most this many pictures, evenly of all classes; 0 uses all")
-	f.StringVar(&e.sources, "manifest", "", "CSV file with columns file and source; else sources are folders or name beginnings")
+	f.StringVar(
+		&e.sources,
+		"manifest",
+		"",
+		"CSV file with columns file and source; else sources are folders or name beginnings",
+	)
 	f.StringVar(&e.frames, "frames", "", "CSV file of full frames with columns file,class,xmin,ymin,xmax,ymax")
 	f.StringVar(&e.masks, "masks", "", "folder with img/ and mask/ to measure a segmenter's overlap on")
 	f.StringVar(&e.only, "only", "", "file with the names of the masks to use, one a line")
@@ -115,7 +120,9 @@ func (e *eval) use() (o predict.Options, err error) {
 
 func (e *eval) run(ctx context.Context, s Streams, args []string) error {
 	if len(args) == 0 && e.frames == "" && e.masks == "" && e.empty == "" {
-		return fmt.Errorf("eval: got nothing to judge, want DIR, --frames, --masks or --empty (see emberwing eval --help)")
+		return fmt.Errorf(
+			"eval: got nothing to judge, want DIR, --frames, --masks or --empty (see emberwing eval --help)",
+		)
 	}
 	if e.svg != "" && (!e.robustness || len(args) == 0) {
 		return fmt.Errorf("eval: got --svg without --robustness DIR, which it draws")
@@ -201,7 +208,11 @@ func (v *evaluation) warn(text string) { fmt.Fprintf(v.s.Err, "warning: %s\n", t
 // folder judges DIR/<class>/*.
 func (v *evaluation) folder(ctx context.Context, dir string) error {
 	if !v.r.model.Is(infer.Classifier) {
-		return fmt.Errorf("eval %s: got a %s, want a classifier; use --masks or --frames", v.r.model.Name, v.r.model.Kind)
+		return fmt.Errorf(
+			"eval %s: got a %s, want a classifier; use --masks or --frames",
+			v.r.model.Name,
+			v.r.model.Kind,
+		)
 	}
 	labels := evalLabels(v.r.model)
 	pictures, err := evaluate.List(dir, labels, v.warn)

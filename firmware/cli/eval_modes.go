@@ -44,7 +44,13 @@ type percentiles struct {
 }
 
 func percentilesOf(h *latency.Histogram) percentiles {
-	return percentiles{h.Count(), milliseconds(h.Quantile(0.5)), milliseconds(h.Quantile(0.9)), milliseconds(h.Quantile(0.99)), milliseconds(h.Max())}
+	return percentiles{
+		h.Count(),
+		milliseconds(h.Quantile(0.5)),
+		milliseconds(h.Quantile(0.9)),
+		milliseconds(h.Quantile(0.99)),
+		milliseconds(h.Max()),
+	}
 }
 
 // scores accumulates the judgement of a folder.
@@ -65,7 +71,12 @@ func newScores(v *evaluation, labels []string) *scores {
 	if m.Alarm != nil {
 		alarm = m.Alarm.Labels
 	}
-	s := &scores{v: v, labels: labels, set: accuracy.NewSet(labels, alarm, v.r.Threshold()), judge: evaluate.NewJudge(m, v.r.Threshold())}
+	s := &scores{
+		v:      v,
+		labels: labels,
+		set:    accuracy.NewSet(labels, alarm, v.r.Threshold()),
+		judge:  evaluate.NewJudge(m, v.r.Threshold()),
+	}
 	s.sources = evaluate.NewBySource(s.judge)
 	if alarm == nil {
 		s.set.CountSignals(append([]string{"none"}, m.Decision.Ignore...))
@@ -132,7 +143,12 @@ func (s *scores) report(dir string) *evalReport {
 		}
 	}
 	if g := s.gate; g.all > 0 {
-		r.Gate = &gateReport{s.v.r.model.Gate.Threshold, evaluate.ShareOf(g.missed, g.due), evaluate.ShareOf(g.held, g.calm), evaluate.ShareOf(g.cost, g.all)}
+		r.Gate = &gateReport{
+			s.v.r.model.Gate.Threshold,
+			evaluate.ShareOf(g.missed, g.due),
+			evaluate.ShareOf(g.held, g.calm),
+			evaluate.ShareOf(g.cost, g.all),
+		}
 	}
 	return r
 }

@@ -46,7 +46,16 @@ func modelList(s Streams) *cobra.Command {
 				}
 				line := modelLine{m.Name, m.Task, kindOf(m), m.Version, m.Input.Shape, m.Labels, m.Precisions()}
 				if !asJSON {
-					fmt.Fprintf(w, "%s\t%s\t%s %s\t%v\t%v\n", line.Name, line.Version, line.Task, line.Kind, line.Precisions, line.Labels)
+					fmt.Fprintf(
+						w,
+						"%s\t%s\t%s %s\t%v\t%v\n",
+						line.Name,
+						line.Version,
+						line.Task,
+						line.Kind,
+						line.Precisions,
+						line.Labels,
+					)
 				} else if err := emit(s.Out, line); err != nil {
 					return err
 				}
@@ -97,21 +106,53 @@ func printModel(s Streams, m *infer.Model) error {
 	if m.Alarm != nil {
 		row("alarm", m.Alarm.Labels)
 	}
+	printTensors(m, row)
+	printBlocks(m, row)
+	return w.Flush()
+}
+
+// printTensors tells what goes in and out, the files and the decision.
+func printTensors(m *infer.Model, row func(name string, value any)) {
 	in := m.Input
-	row("input", fmt.Sprintf("%s %v %s %s %s, %s, mean %v, std %v", in.Name, in.Shape, in.DType, in.Layout, in.Order, in.Fit, in.Mean, in.Std))
+	row(
+		"input",
+		fmt.Sprintf(
+			"%s %v %s %s %s, %s, mean %v, std %v",
+			in.Name,
+			in.Shape,
+			in.DType,
+			in.Layout,
+			in.Order,
+			in.Fit,
+			in.Mean,
+			in.Std,
+		),
+	)
 	row("output", fmt.Sprintf("%s %v %s", m.Output.Name, m.Output.Shape, m.Output.Kind))
 	for _, v := range m.Variants {
 		ood := ""
 		if v.OOD != nil {
 			ood = fmt.Sprintf(", unknown beyond %.1f", v.OOD.Threshold)
 		}
-		row(v.String(), fmt.Sprintf("%s, %d bytes, sha256 %.12s…, temperature %.3f, threshold %.3f%s", v.File, v.Bytes, v.SHA256, v.Temperature, v.Threshold, ood))
+		row(
+			v.String(),
+			fmt.Sprintf(
+				"%s, %d bytes, sha256 %.12s…, temperature %.3f, threshold %.3f%s",
+				v.File,
+				v.Bytes,
+				v.SHA256,
+				v.Temperature,
+				v.Threshold,
+				ood,
+			),
+		)
 	}
 	if d := m.Decision; d.Window > 0 {
-		row("decision", fmt.Sprintf("%d of %d frames, release %.3f, dwell %v", d.Agree, d.Window, d.Release, d.Dwell.Duration()))
+		row(
+			"decision",
+			fmt.Sprintf("%d of %d frames, release %.3f, dwell %v", d.Agree, d.Window, d.Release, d.Dwell.Duration()),
+		)
 	}
-	printBlocks(m, row)
-	return w.Flush()
 }
 
 // printBlocks tells what the manifest puts around the model.
@@ -129,7 +170,10 @@ func printBlocks(m *infer.Model, row func(name string, value any)) {
 		row("gate", fmt.Sprintf("%s from %.3f, forced every %d frames", g.Model, g.Threshold, g.Every))
 	}
 	if l := m.Localiser; l != nil {
-		row("localiser", fmt.Sprintf("%s, crops of %.2f times the box, pictures up to %d pixels whole", l.Model, l.Pad, l.WholeSide))
+		row(
+			"localiser",
+			fmt.Sprintf("%s, crops of %.2f times the box, pictures up to %d pixels whole", l.Model, l.Pad, l.WholeSide),
+		)
 	}
 	if v := m.Vote; v != nil {
 		row("vote", fmt.Sprintf("%d crop(s), margin %.2f", v.Crops, v.Margin))

@@ -153,7 +153,10 @@ func (f *fit) replace(v infer.Variant) error {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("fit: write manifest: %w; shipped models are inside the program, give the path of a manifest", err)
+		return fmt.Errorf(
+			"fit: write manifest: %w; shipped models are inside the program, give the path of a manifest",
+			err,
+		)
 	}
 	m, err := infer.ParseManifest(data)
 	if err != nil {

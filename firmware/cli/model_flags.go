@@ -33,16 +33,32 @@ func (m *modelFlags) register(c *cobra.Command) {
 // several.
 func (m *modelFlags) registerModel(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&m.model, "model", "fire", "shipped model ("+strings.Join(engine.Shipped(), ", ")+") or path of a manifest.json")
+	f.StringVar(
+		&m.model,
+		"model",
+		"fire",
+		"shipped model ("+strings.Join(engine.Shipped(), ", ")+") or path of a manifest.json",
+	)
 	f.StringVar(&m.method, "method", "", "of int8 files: ptq or qat; any by default")
-	f.StringSliceVar(&m.providers, "provider", []string{"tensorrt", "cuda", "cpu"}, "execution providers in order of preference")
+	f.StringSliceVar(
+		&m.providers,
+		"provider",
+		[]string{"tensorrt", "cuda", "cpu"},
+		"execution providers in order of preference",
+	)
 	f.BoolVar(&m.strict, "strict", false, "make any fallback of provider or precision an error")
 	f.IntVar(&m.threads, "threads", 0, "inference threads; 0 is one less than the cores, at least 1")
 	f.StringVar(&m.library, "library", "", "path of libonnxruntime; found beside the program by default")
 }
 
 func (m *modelFlags) options() infer.Options {
-	o := infer.Options{Precision: infer.Precision(m.precision), Method: infer.Method(m.method), Strict: m.strict, Threads: m.threads, Slots: 1}
+	o := infer.Options{
+		Precision: infer.Precision(m.precision),
+		Method:    infer.Method(m.method),
+		Strict:    m.strict,
+		Threads:   m.threads,
+		Slots:     1,
+	}
 	for _, p := range m.providers {
 		o.Providers = append(o.Providers, infer.Provider(p))
 	}
@@ -110,7 +126,15 @@ func infoOf(s infer.Report) modelInfo {
 
 // String is one line for people.
 func (i modelInfo) String() string {
-	s := fmt.Sprintf("model %s %s, %s on %s, ONNX Runtime %s, %d thread(s)", i.Name, i.Version, i.EffectivePrecision, i.EffectiveProvider, i.Runtime, i.Threads)
+	s := fmt.Sprintf(
+		"model %s %s, %s on %s, ONNX Runtime %s, %d thread(s)",
+		i.Name,
+		i.Version,
+		i.EffectivePrecision,
+		i.EffectiveProvider,
+		i.Runtime,
+		i.Threads,
+	)
 	for _, c := range i.With {
 		s += " + " + c.Name
 	}

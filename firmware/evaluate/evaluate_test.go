@@ -57,7 +57,10 @@ func TestListAndSources(t *testing.T) {
 	if err != nil || len(warned) > 0 {
 		t.Fatal(err, warned)
 	}
-	want := []Picture{{filepath.Join(dir, "fire", "x_fire_1.png"), 1, "x"}, {filepath.Join(dir, "nofire", "tower", "y.png"), 0, "tower"}}
+	want := []Picture{
+		{filepath.Join(dir, "fire", "x_fire_1.png"), 1, "x"},
+		{filepath.Join(dir, "nofire", "tower", "y.png"), 0, "tower"},
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -97,7 +100,8 @@ func TestLimitIsEvenAndRepeats(t *testing.T) {
 
 func TestRobustIsChanceCorrected(t *testing.T) {
 	r := robust(0.8, 0.9, 0.5)
-	if math.Abs(r.Relative-0.8/0.9) > 1e-12 || math.Abs(r.AboveChance-0.75) > 1e-12 || math.Abs(r.Gamma-0.8/0.9*(1-math.Exp(-32))) > 1e-12 {
+	if math.Abs(r.Relative-0.8/0.9) > 1e-12 || math.Abs(r.AboveChance-0.75) > 1e-12 ||
+		math.Abs(r.Gamma-0.8/0.9*(1-math.Exp(-32))) > 1e-12 {
 		t.Errorf("got %+v", r)
 	}
 	if r := robust(0.5, 0.51, 0.5); r.Gamma > 0.03 || r.AboveChance != 0 {
@@ -113,7 +117,8 @@ func TestOverSourcesWeighsBySkill(t *testing.T) {
 	spoilt := map[string]*tally{"easy": {n: 100, right: 50}, "hard": {n: 100, right: 60}, "few": {n: 3}}
 	got := overSources(spoilt, clean, 0.5)
 	gEasy, gHard := 0.5*(1-math.Exp(-50)), 1-math.Exp(-2)
-	if got.Sources != 2 || math.Abs(got.SAR-(gEasy+gHard)/2) > 1e-9 || math.Abs(got.WAR-(0.5*gEasy+0.1*gHard)/0.6) > 1e-9 {
+	if got.Sources != 2 || math.Abs(got.SAR-(gEasy+gHard)/2) > 1e-9 ||
+		math.Abs(got.WAR-(0.5*gEasy+0.1*gHard)/0.6) > 1e-9 {
 		t.Errorf("got %+v, want SAR %v and WAR %v", got, (gEasy+gHard)/2, (0.5*gEasy+0.1*gHard)/0.6)
 	}
 }
@@ -158,7 +163,12 @@ func reddish(t *testing.T) (Model, *Judge) {
 			red += (float32(f.Pix[i]) - float32(f.Pix[i+2])) / 255
 		}
 		red /= float32(f.Width * f.Height)
-		r := &predict.Result{Result: infer.Result{Label: 0, Trigger: red}, Measured: true, Distance: red, Unknown: red > 0.9}
+		r := &predict.Result{
+			Result:   infer.Result{Label: 0, Trigger: red},
+			Measured: true,
+			Distance: red,
+			Unknown:  red > 0.9,
+		}
 		if red > 0.5 {
 			r.Label = 2
 		}
@@ -187,7 +197,8 @@ func TestRobustness(t *testing.T) {
 		t.Error("a missing picture is no error")
 	}
 	rep := r.Report()
-	if rep.Summary.Images != 3 || rep.Summary.Failed != 1 || rep.Summary.Clean.Share != 2.0/3 || rep.Summary.Shifts.Labels.Share != 0 {
+	if rep.Summary.Images != 3 || rep.Summary.Failed != 1 || rep.Summary.Clean.Share != 2.0/3 ||
+		rep.Summary.Shifts.Labels.Share != 0 {
 		t.Errorf("summary %+v", rep.Summary)
 	}
 	hazy := map[int]float64{}
@@ -199,7 +210,8 @@ func TestRobustness(t *testing.T) {
 	if hazy[1] != 1 || hazy[5] != 0 { // a veil of 0.75 leaves less red than the threshold
 		t.Errorf("recall in haze: got %v, want 1 at severity 1 and 0 at 5", hazy)
 	}
-	if rep.OOD == nil || rep.OOD.UnknownOfWrong.Share != 1 || rep.OOD.UnknownOfRight.Share != 0.5 || rep.OOD.AUROC != 0.75 {
+	if rep.OOD == nil || rep.OOD.UnknownOfWrong.Share != 1 || rep.OOD.UnknownOfRight.Share != 0.5 ||
+		rep.OOD.AUROC != 0.75 {
 		t.Errorf("ood: %+v", rep.OOD)
 	}
 	if len(rep.Sources) != 2 || rep.Sources[0].Images != 2 || rep.Sources[1].FalseAlarms.Share != 1 {
@@ -294,7 +306,12 @@ func TestMasks(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = all.Add(path, func(label int, h *predict.Heat) {
-		*h = predict.Heat{W: 2, H: 1, Values: []float32{1, 0}, Over: predict.Rect{W: 1, H: 1}} // fire right, smoke wrong
+		*h = predict.Heat{
+			W:      2,
+			H:      1,
+			Values: []float32{1, 0},
+			Over:   predict.Rect{W: 1, H: 1},
+		} // fire right, smoke wrong
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -128,5 +128,11 @@ type FramesLine struct {
 
 // Report computes the shares.
 func (f *Frames) Report() FramesLine {
-	return FramesLine{"frames", ShareOf(f.found, f.n), ShareOf(f.named, f.n), ShareOf(f.both, f.n), ShareOf(f.sent, f.signals)}
+	return FramesLine{
+		"frames",
+		ShareOf(f.found, f.n),
+		ShareOf(f.named, f.n),
+		ShareOf(f.both, f.n),
+		ShareOf(f.sent, f.signals),
+	}
 }

@@ -86,7 +86,13 @@ func NewMasks(labels []string, threshold float32) (*Masks, error) {
 		}
 	}
 	n := len(labels)
-	return &Masks{labels: labels, threshold: threshold, pooled: make([]overlap, n), sum: make([]float64, n), with: make([]int, n)}, nil
+	return &Masks{
+		labels:    labels,
+		threshold: threshold,
+		pooled:    make([]overlap, n),
+		sum:       make([]float64, n),
+		with:      make([]int, n),
+	}, nil
 }
 
 // Add compares the heat of each label, which maps returns, with the mask in a

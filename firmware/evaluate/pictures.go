@@ -56,7 +56,11 @@ func List(dir string, labels []string, warn func(string)) ([]Picture, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("read classes: %s: got no pictures, want DIR/<class>/*.jpg with classes from %v", dir, labels)
+		return nil, fmt.Errorf(
+			"read classes: %s: got no pictures, want DIR/<class>/*.jpg with classes from %v",
+			dir,
+			labels,
+		)
 	}
 	return out, nil
 }

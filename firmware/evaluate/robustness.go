@@ -326,14 +326,23 @@ func (r *Robustness) Report() *Report {
 	}}
 	for _, side := range r.sides {
 		sum := sumOf(r.coarse[side])
-		l := ResolutionLine{"resolution", side, sum.score(), robust(sum.accuracy(), clean, chance), overSources(r.coarse[side], r.clean.tallies, chance)}
+		l := ResolutionLine{
+			"resolution",
+			side,
+			sum.score(),
+			robust(sum.accuracy(), clean, chance),
+			overSources(r.coarse[side], r.clean.tallies, chance),
+		}
 		rep.Resolutions = append(rep.Resolutions, l)
 		rep.Summary.WAR[strconv.Itoa(side)] = l.WAR
 	}
 	for _, kind := range r.kinds {
 		for i := range r.spoilt[kind] {
 			t := &r.spoilt[kind][i]
-			rep.Corruptions = append(rep.Corruptions, CorruptionLine{"corruption", kind, i + 1, t.score(), robust(t.accuracy(), clean, chance)})
+			rep.Corruptions = append(
+				rep.Corruptions,
+				CorruptionLine{"corruption", kind, i + 1, t.score(), robust(t.accuracy(), clean, chance)},
+			)
 			rep.Summary.Corruptions += t.accuracy() / float64(len(r.kinds)*degrade.Severities)
 		}
 	}

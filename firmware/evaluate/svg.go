@@ -46,11 +46,20 @@ func (r *Report) SVG(w io.Writer, title string) error {
 	foot := fmt.Sprintf("%d pictures, seed %d; answers that change under one pixel: %s, under small motions: %s",
 		s.Images, s.Seed, percent(s.Shifts.Labels), percent(s.Motions.Labels))
 	d.text(20, y+30, "start", foot)
-	_, err := fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%.0f" viewBox="0 0 %d %.0f" font-family="sans-serif" font-size="12">
+	_, err := fmt.Fprintf(
+		w,
+		`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%.0f" viewBox="0 0 %d %.0f" font-family="sans-serif" font-size="12">
 <rect width="100%%" height="100%%" fill="#ffffff"/>
 <text x="20" y="28" font-size="16">%s</text>
 %s</svg>
-`, svgWidth, y+50, svgWidth, y+50, html.EscapeString(title), d.String())
+`,
+		svgWidth,
+		y+50,
+		svgWidth,
+		y+50,
+		html.EscapeString(title),
+		d.String(),
+	)
 	return err
 }
 

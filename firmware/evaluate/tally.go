@@ -124,7 +124,13 @@ type Score struct {
 }
 
 func (t *tally) score() Score {
-	return Score{t.n, ShareOf(t.right, t.n), ShareOf(t.raised, t.due), ShareOf(t.falsely, t.calm), ShareOf(t.odd, t.measured)}
+	return Score{
+		t.n,
+		ShareOf(t.right, t.n),
+		ShareOf(t.raised, t.due),
+		ShareOf(t.falsely, t.calm),
+		ShareOf(t.odd, t.measured),
+	}
 }
 
 // accuracy is the share of right answers, 0 of none.

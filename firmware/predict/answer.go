@@ -18,7 +18,12 @@ type answerer struct {
 }
 
 func newAnswerer(main, mix *stage) *answerer {
-	a := &answerer{main: main, mix: mix, rule: main.Manifest.Rule(main.variant), familiarity: infer.NewFamiliarity(main.variant.OOD)}
+	a := &answerer{
+		main:        main,
+		mix:         mix,
+		rule:        main.Manifest.Rule(main.variant),
+		familiarity: infer.NewFamiliarity(main.variant.OOD),
+	}
 	if mix != nil {
 		a.mixRule = mix.Manifest.Rule(mix.variant)
 	}

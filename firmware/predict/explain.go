@@ -103,5 +103,12 @@ func (h *Heat) Extent(level float32) (Rect, bool) {
 		return Rect{}, false
 	}
 	w, t := h.Over.W/float32(h.W), h.Over.H/float32(h.H)
-	return clip(Rect{X: h.Over.X + float32(left)*w, Y: h.Over.Y + float32(top)*t, W: float32(right-left) * w, H: float32(bottom-top) * t}), true
+	return clip(
+		Rect{
+			X: h.Over.X + float32(left)*w,
+			Y: h.Over.Y + float32(top)*t,
+			W: float32(right-left) * w,
+			H: float32(bottom-top) * t,
+		},
+	), true
 }

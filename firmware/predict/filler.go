@@ -10,7 +10,8 @@ import (
 
 // Spec translates a manifest's declaration into the plan's.
 func Spec(in infer.Input) (pixel.Spec, error) {
-	fit, ok := map[string]pixel.Fit{"stretch": pixel.Stretch, "letterbox": pixel.Letterbox, "centercrop": pixel.CenterCrop}[in.Fit]
+	fits := map[string]pixel.Fit{"stretch": pixel.Stretch, "letterbox": pixel.Letterbox, "centercrop": pixel.CenterCrop}
+	fit, ok := fits[in.Fit]
 	if !ok {
 		return pixel.Spec{}, fmt.Errorf("preprocessing: got fit %q, want stretch, letterbox or centercrop", in.Fit)
 	}
@@ -21,7 +22,15 @@ func Spec(in infer.Input) (pixel.Spec, error) {
 	if in.Layout == "nhwc" {
 		layout = pixel.NHWC
 	}
-	return pixel.Spec{Width: in.Width(), Height: in.Height(), Fit: fit, Order: order, Layout: layout, Mean: in.Mean, Std: in.Std}, nil
+	return pixel.Spec{
+		Width:  in.Width(),
+		Height: in.Height(),
+		Fit:    fit,
+		Order:  order,
+		Layout: layout,
+		Mean:   in.Mean,
+		Std:    in.Std,
+	}, nil
 }
 
 // filler writes pictures into one input. It makes a plan when the geometry of

@@ -28,7 +28,13 @@ func newGate(p *Part, main *stage) (*gate, error) {
 		return nil, err
 	}
 	quiet := max(main.Manifest.Rule(main.variant).Quiet(), 0)
-	return &gate{stage: s, ahead: filler{spec: s.spec}, rule: s.Manifest.Rule(s.variant), block: *main.Manifest.Gate, quiet: quiet}, nil
+	return &gate{
+		stage: s,
+		ahead: filler{spec: s.spec},
+		rule:  s.Manifest.Rule(s.variant),
+		block: *main.Manifest.Gate,
+		quiet: quiet,
+	}, nil
 }
 
 // heldBack runs the gate and reports whether it ends the work on the frame.

@@ -141,5 +141,9 @@ func variantOf(m *infer.Manifest, sha256 string) (infer.Variant, error) {
 			return v, nil
 		}
 	}
-	return infer.Variant{}, fmt.Errorf("match session to model %s: got a session of file %.12s…, want one of the manifest's", m.Name, sha256)
+	return infer.Variant{}, fmt.Errorf(
+		"match session to model %s: got a session of file %.12s…, want one of the manifest's",
+		m.Name,
+		sha256,
+	)
 }

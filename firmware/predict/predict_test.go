@@ -101,7 +101,8 @@ func plain(keep ...string) func(m *infer.Manifest) {
 func TestPlainModel(t *testing.T) {
 	p := load(t, "beacon", predict.Options{}, plain())
 	r := run(t, p, picture(64, 48, 0, 0, 64, 48, red)) // logits 0, -12, 8
-	if r.Label != 2 || !near(r.Score, e(8)/(1+e(8)+e(-12)), 1e-4) || r.Trigger != r.Alarm || r.Crops != 1 || r.Other != 0 {
+	if r.Label != 2 || !near(r.Score, e(8)/(1+e(8)+e(-12)), 1e-4) || r.Trigger != r.Alarm || r.Crops != 1 ||
+		r.Other != 0 {
 		t.Errorf("got %+v", r)
 	}
 	if r.Watched || r.Gated || r.Boxed || r.Segmented {
@@ -110,7 +111,8 @@ func TestPlainModel(t *testing.T) {
 	if !r.Measured || r.Limit != 1 || !near(r.Distance, 4*(0.1*0.1+0.1*0.1), 1e-4) || r.Unknown {
 		t.Errorf("distance %v of %v, unknown %v, want 0.08 of 1", r.Distance, r.Limit, r.Unknown)
 	}
-	if r = run(t, p, picture(64, 48, 0, 0, 64, 48, [3]byte{255, 255, 255})); !r.Unknown || !near(r.Distance, 4*(0.7*0.7+0.3*0.3), 1e-3) {
+	if r = run(t, p, picture(64, 48, 0, 0, 64, 48, [3]byte{255, 255, 255})); !r.Unknown ||
+		!near(r.Distance, 4*(0.7*0.7+0.3*0.3), 1e-3) {
 		t.Errorf("white: distance %v, unknown %v, want 2.32 and unknown", r.Distance, r.Unknown)
 	}
 }
@@ -124,7 +126,8 @@ func TestGateHoldsBackAndIsForced(t *testing.T) {
 		if !r.Watched || !near(r.GateScore, 1/(1+e(2)), 1e-4) || r.Label != 0 {
 			t.Errorf("got %+v", r)
 		}
-		if r.Gated && (r.Crops != 0 || r.Spent[predict.Infer] != 0 || !near(r.Alarm, 1/(1+e(2)), 1e-4) || r.Trigger != r.Alarm) {
+		if r.Gated &&
+			(r.Crops != 0 || r.Spent[predict.Infer] != 0 || !near(r.Alarm, 1/(1+e(2)), 1e-4) || r.Trigger != r.Alarm) {
 			t.Errorf("held back: got %+v, want the gate's score and no run", r)
 		}
 		gated = append(gated, r.Gated)
@@ -158,11 +161,19 @@ func TestGateOfStillsIsNotForcedAndWatchingHoldsNothing(t *testing.T) {
 func TestGateThatFailsLetsThrough(t *testing.T) {
 	main, gate := infertest.Member(t, "beacon"), infertest.Member(t, "beacon-gate")
 	plain("gate")(&main.Manifest)
-	big, err := infertest.NewFake(&main.Manifest, infer.Options{}, func(_, logits []float32) error { copy(logits, []float32{0, 0, 5}); return nil })
+	big, err := infertest.NewFake(
+		&main.Manifest,
+		infer.Options{},
+		func(_, logits []float32) error { copy(logits, []float32{0, 0, 5}); return nil },
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	small, err := infertest.NewFake(&gate.Manifest, infer.Options{}, func(_, logits []float32) error { clear(logits); return nil })
+	small, err := infertest.NewFake(
+		&gate.Manifest,
+		infer.Options{},
+		func(_, logits []float32) error { clear(logits); return nil },
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,12 @@ func newSegmenter(p *Part, main *stage) (*segmenter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &segmenter{stage: s, rule: s.Manifest.MaskRule(s.variant), late: filler{spec: s.spec}, always: main.Manifest.Segmenter.Always}, nil
+	return &segmenter{
+		stage:  s,
+		rule:   s.Manifest.MaskRule(s.variant),
+		late:   filler{spec: s.spec},
+		always: main.Manifest.Segmenter.Always,
+	}, nil
 }
 
 // segment adds masks to an answer that is worth it. A segmenter that fails
@@ -65,7 +70,14 @@ func (s *segmenter) measure(slot int, seen Rect, r *Result) error {
 	r.Area = min(share*all.Area, 1)
 	if all.Area > 0 {
 		r.Centre = [2]float32{seen.X + all.X*seen.W, seen.Y + all.Y*seen.H}
-		r.Extent = clip(Rect{X: seen.X + all.Left*seen.W, Y: seen.Y + all.Top*seen.H, W: (all.Right - all.Left) * seen.W, H: (all.Bottom - all.Top) * seen.H})
+		r.Extent = clip(
+			Rect{
+				X: seen.X + all.Left*seen.W,
+				Y: seen.Y + all.Top*seen.H,
+				W: (all.Right - all.Left) * seen.W,
+				H: (all.Bottom - all.Top) * seen.H,
+			},
+		)
 	}
 	return nil
 }
@@ -112,7 +124,9 @@ func (p *Predictor) boxesAlone(slot int, r *Result, scores []float32) error {
 	for i, b := range boxes {
 		if i == 0 {
 			r.Boxed, r.BoxP = true, b.Score
-			r.Box = clip(Rect{X: seen.X + (b.X-b.W/2)*seen.W, Y: seen.Y + (b.Y-b.H/2)*seen.H, W: b.W * seen.W, H: b.H * seen.H})
+			r.Box = clip(
+				Rect{X: seen.X + (b.X-b.W/2)*seen.W, Y: seen.Y + (b.Y-b.H/2)*seen.H, W: b.W * seen.W, H: b.H * seen.H},
+			)
 		}
 		scores[b.Label] = max(scores[b.Label], b.Score)
 	}

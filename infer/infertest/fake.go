@@ -62,7 +62,8 @@ func NewFake(m *infer.Manifest, o infer.Options, compute Compute) (*Fake, error)
 		}
 	}
 	f.report = infer.Report{
-		Model: m.Name, SHA256: c.Variant.SHA256, Method: c.Variant.Method, Target: c.Variant.Target, RequestedPrecision: o.Precision, Precision: c.Effective,
+		Model: m.Name, SHA256: c.Variant.SHA256, Method: c.Variant.Method, Target: c.Variant.Target,
+		RequestedPrecision: o.Precision, Precision: c.Effective,
 		RequestedProvider: o.Providers[0], Provider: o.Providers[0], Fallback: c.Reason,
 		Library: "fake", Threads: o.Threads, Slots: o.Slots,
 	}

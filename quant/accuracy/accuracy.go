@@ -96,7 +96,13 @@ func NewSet(labels, alarm []string, threshold float32) *Set {
 func (s *Set) Add(x Sample) error {
 	n := len(s.labels)
 	if x.Truth < 0 || x.Truth >= n || x.Best < 0 || x.Best >= n || len(x.Score) != n {
-		return fmt.Errorf("score sample: got truth %d, best %d and %d scores, want indices and scores of %d labels", x.Truth, x.Best, len(x.Score), n)
+		return fmt.Errorf(
+			"score sample: got truth %d, best %d and %d scores, want indices and scores of %d labels",
+			x.Truth,
+			x.Best,
+			len(x.Score),
+			n,
+		)
 	}
 	s.confusion[x.Truth][x.Best]++
 	hit := x.Truth == x.Best
@@ -251,7 +257,13 @@ func (s *Set) class(i int) Class {
 		said += s.confusion[j][i]
 	}
 	hits := s.confusion[i][i]
-	c := Class{Label: s.labels[i], Support: support, Precision: ratio(hits, said), Recall: ratio(hits, support), RecallInterval: Wilson(hits, support)}
+	c := Class{
+		Label:          s.labels[i],
+		Support:        support,
+		Precision:      ratio(hits, said),
+		Recall:         ratio(hits, support),
+		RecallInterval: Wilson(hits, support),
+	}
 	if sum := c.Precision + c.Recall; sum > 0 {
 		c.F1 = 2 * c.Precision * c.Recall / sum
 	}

@@ -82,7 +82,14 @@ func TestSignals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := &Signal{Threshold: 0.6, Recall: 0.5, RecallInterval: Wilson(2, 4), Precision: 0.5, Quiet: 2.0 / 3, QuietInterval: Wilson(2, 3)}
+	want := &Signal{
+		Threshold:      0.6,
+		Recall:         0.5,
+		RecallInterval: Wilson(2, 4),
+		Precision:      0.5,
+		Quiet:          2.0 / 3,
+		QuietInterval:  Wilson(2, 3),
+	}
 	if diff := cmp.Diff(want, s.Report(1).Signal, cmpopts.EquateApprox(0, 1e-6)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -103,7 +110,9 @@ func TestPerfect(t *testing.T) {
 			}
 		}
 		r := s.Report(1)
-		if r.Accuracy != 1 || r.CalibrationError != 0 || r.CalibrationBefore != 0 || r.LogLoss != 0 || r.Alarm.Accuracy != 1 || r.Interval.High < 1-1e-9 {
+		if r.Accuracy != 1 || r.CalibrationError != 0 || r.CalibrationBefore != 0 || r.LogLoss != 0 ||
+			r.Alarm.Accuracy != 1 ||
+			r.Interval.High < 1-1e-9 {
 			t.Fatalf("got %+v", r)
 		}
 	})

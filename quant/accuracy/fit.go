@@ -12,7 +12,7 @@ import (
 // The temperatures that FitTemperature tries: a fine scan of this range.
 const (
 	coldest, hottest = 0.1, 10.0
-	temperatures     = 400
+	temperatures     = 200
 )
 
 // FitTemperature returns the temperature that minimises the mean negative log
@@ -55,7 +55,11 @@ func likelihood(logits [][]float32, truth []int, t float64) float64 {
 // never vary do no harm. A label without samples takes the mean of all.
 func FitOOD(features [][]float32, truth []int, labels int, ridge, quantile float64) (*infer.OOD, error) {
 	if len(features) < 2 || len(features) != len(truth) || len(features[0]) == 0 {
-		return nil, fmt.Errorf("fit statistics: got %d samples and %d labels, want at least 2 of each", len(features), len(truth))
+		return nil, fmt.Errorf(
+			"fit statistics: got %d samples and %d labels, want at least 2 of each",
+			len(features),
+			len(truth),
+		)
 	}
 	means := classMeans(features, truth, labels)
 	cov := tied(features, truth, means)
