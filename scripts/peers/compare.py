@@ -8,6 +8,7 @@ theirs: QDQ, uint8 activations, int8 weights per channel, min-max, after quant_p
 theirs-default: the same with the defaults of quantize_static, int8 activations and weights per tensor.
 """
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -75,6 +76,8 @@ def run(command) -> str:
 def spread(folder: Path, count: int, into: Path):
     """Link count pictures of folder/<class>/*, evenly spread, so that both quantisers read the same folder."""
     files = sorted(p for p in folder.glob("*/*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
+    if into.exists():
+        return
     into.mkdir()
     for i in range(min(count, len(files))):
         source = files[i * len(files) // min(count, len(files))]
@@ -87,7 +90,6 @@ def manifest_of(path: Path) -> dict:
     shape = [d.dim_value for d in proto.graph.input[0].type.tensor_type.shape.dim]
     fire = json.loads((ROOT / "infer/models/fire/manifest.json").read_text())
     blob = path.read_bytes()
-    import hashlib
     return dict(
         name=path.stem.replace("_", "-"), task="fire", version="0", description=f"{path.stem} on the fire set", licence="Apache-2.0", labels=LABELS,
         input=fire["input"] | dict(name="input", shape=shape), output=dict(name="logits", shape=[1, len(LABELS)], kind="logits"),
@@ -101,26 +103,29 @@ def subjects(args, work: Path):
         yield task, ROOT / "infer/models" / task / "manifest.json", task
     for path in sorted(args.runs.glob("*.onnx")) if args.runs else []:
         folder = work / path.stem
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / path.name).write_bytes(path.read_bytes())
         (folder / "manifest.json").write_text(json.dumps(manifest_of(path)))
         yield path.stem, folder / "manifest.json", "fire"
 
 
 def compare(args, work: Path, name: str, manifest: Path, task: str) -> dict:
-    """Quantise with both and let the files take turns."""
+    """Quantise with both and let the files take turns. What is in the work folder already is not made again."""
     declared = json.loads(manifest.read_text())
     file = next(v["file"] for v in declared["variants"] if v["precision"] == "fp32")
     calibration, folder = work / f"{name}-calibration", work / f"{name}-files"
     spread(args.data / task / "train", args.images, calibration)
-    folder.mkdir()
-    ours(args, manifest.parent / file, folder / "ours.onnx", calibration)
-    for variant, options in VARIANTS.items():
-        theirs(manifest.parent / file, folder / f"{variant}.onnx", calibration, declared, options)
-    files = ",".join(f"{n}={folder / n}.onnx" for n in ["ours", *VARIANTS])
-    lines = run([args.program, "bench", "--provider", "cpu", "--threads", 1, "--model", manifest, "--modes", "fp32", "--files", files,
-                 "--turns", args.turns, "--idle", "0", "--limit", args.limit, "--json", args.data / task / "val"]).splitlines()
-    return summary(name, [json.loads(line) for line in lines], args.images)
+    folder.mkdir(exist_ok=True)
+    if not (folder / "ours.onnx").exists():
+        ours(args, manifest.parent / file, folder / "ours.onnx", calibration)
+    for variant in args.variants:
+        if not (folder / f"{variant}.onnx").exists():
+            theirs(manifest.parent / file, folder / f"{variant}.onnx", calibration, declared, VARIANTS[variant])
+    files, lines = ",".join(f"{n}={folder / n}.onnx" for n in ["ours", *args.variants]), folder / "bench.jsonl"
+    if not lines.exists():
+        lines.write_text(run([args.program, "bench", "--provider", "cpu", "--threads", 1, "--model", manifest, "--modes", "fp32", "--files", files,
+                              "--turns", args.turns, "--idle", "0", "--limit", args.limit, "--json", args.data / task / "val"]))
+    return summary(name, [json.loads(line) for line in lines.read_text().splitlines()], args.images)
 
 
 def summary(name: str, lines: list, images: int) -> dict:
@@ -144,9 +149,15 @@ def table(results: list):
     for r in results:
         cells = [r["model"], f"{100 * r['modes']['fp32']['accuracy']:.1f} %"]
         for n in names:
+            if n not in r["modes"]:
+                cells.append("not measured")
+                continue
             d = r["modes"][n]["drop"]
             cells.append(f"{100 * d['drop']:+.2f} ({100 * d['interval_95']['low']:+.2f}..{100 * d['interval_95']['high']:+.2f})")
         for n in names:
+            if n not in r["modes"]:
+                cells.append("not measured")
+                continue
             s = r["modes"][n]["cpu_ratio"]
             cells.append(f"{s['median']:.2f} ({s['interval_95']['low']:.2f}..{s['interval_95']['high']:.2f})")
         print("| " + " | ".join(cells) + " |")
@@ -163,13 +174,17 @@ def main():
     p.add_argument("--images", type=int, default=200, help="calibration pictures")
     p.add_argument("--limit", type=int, default=0, help="evaluation pictures; 0 is all")
     p.add_argument("--turns", type=int, default=15)
+    p.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="of their quantiser; default all")
+    p.add_argument("--work", type=Path, help="folder that keeps the files, so that an interrupted run goes on")
     p.add_argument("--table", action="store_true", help="only print the table of --out")
     args = p.parse_args()
     results = {r["model"]: r for r in json.loads(args.out.read_text())} if args.out.exists() else {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, manifest, task in [] if args.table else subjects(args, Path(folder)):
+    with tempfile.TemporaryDirectory() as scratch:
+        work = args.work or Path(scratch)
+        work.mkdir(parents=True, exist_ok=True)
+        for name, manifest, task in [] if args.table else subjects(args, work):
             if not args.only or name in args.only:
-                results[name] = compare(args, Path(folder), name, manifest, task)
+                results[name] = compare(args, work, name, manifest, task)
                 args.out.write_text(json.dumps(list(results.values()), indent=1) + "\n")
     table(list(results.values()))
 
