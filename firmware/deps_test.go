@@ -49,6 +49,7 @@ var adapters = []adapter{
 	{"periph.io/", []string{"boards/gpio"}, "everything else of a board is read from files"},
 	{"go.etcd.io/bbolt", []string{"telemetry/outbox"}, "durability is decided in one place"},
 	{"modernc.org/", []string{"telemetry/store"}, "what operators rely on is written in one place"},
+	{"charm.land/", []string{"telemetry/console", "firmware/cli"}, "the terminal is one way to see the feed"},
 	{"github.com/prometheus/", []string{"telemetry/ground", "firmware/metrics"}, "packages count, programs show"},
 	{"os/exec", []string{"telemetry/telemetrytest", "scripts", "firmware/benchmark", "firmware/cli"}, "a program that flies starts no others; the bench starts itself to measure memory"},
 }

@@ -75,7 +75,7 @@ is and what stops it from flying (board, doctor, model).`,
 	root.SetErr(s.Err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(classifyCommand(s), evalCommand(s), modelCommand(s), boardCommand(s), doctorCommand(s), watchCommand(s))
-	root.AddCommand(groundCommand(s), brokerCommand(s), demoCommand(s))
+	root.AddCommand(groundCommand(s), commandCommand(s), brokerCommand(s), demoCommand(s))
 	root.AddCommand(benchCommand(s), benchMemoryCommand(s), quantizeCommand(s))
 	return root
 }

@@ -129,7 +129,7 @@ func (p *pageReader) run(ctx context.Context, url string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.puts++
-		if p.warm {
+		if p.warm && !put.Value.Last.Received.IsZero() {
 			p.ingest.Record(now.Sub(put.Value.Last.Received.Time))
 		}
 		return nil
