@@ -38,7 +38,7 @@ type answerView struct {
 	Operator string    `json:"operator"`
 	Note     string    `json:"note"`
 	At       wire.Time `json:"at"`
-	Delivery string    `json:"delivery"` // of the command that tells the drone: "", "pending", "done", "refused" or "failed"
+	Delivery string    `json:"delivery"` // of the command to the drone: "", "pending", "done", "refused" or "failed"
 }
 
 // eventView is an event in its latest known form.
@@ -124,7 +124,10 @@ func (f *fleet) stored(s *store.Event) {
 		e.choosePicture(s.Latest)
 	}
 	if v.Begin == nil && s.Steps > s.Revision { // all of them were received
-		v.Begin = &stepView{Phase: wire.PhaseBegin, Captured: s.Started, Received: s.First, DelayMS: s.First.Sub(s.Started.Time).Milliseconds()}
+		v.Begin = &stepView{
+			Phase: wire.PhaseBegin, Captured: s.Started, Received: s.First,
+			DelayMS: s.First.Sub(s.Started.Time).Milliseconds(),
+		}
 	}
 	v.archived(s)
 	f.markCutOff(e, d.link.Boot)
@@ -170,7 +173,10 @@ func (v *eventView) advance(a *wire.Alert, step stepView) {
 func (e *event) choosePicture(a *wire.Alert) {
 	v := &e.view
 	s, thumb := a.Evidence.Snapshot, a.Evidence.Thumb
-	if s == nil && thumb == nil || v.Picture != nil && (a.Phase == wire.PhaseEnd || a.Evidence.Calibrated < v.Picture.Calibrated) {
+	if s == nil && thumb == nil {
+		return
+	}
+	if v.Picture != nil && (a.Phase == wire.PhaseEnd || a.Evidence.Calibrated < v.Picture.Calibrated) {
 		return
 	}
 	p := &pictureView{Captured: a.Captured, Calibrated: a.Evidence.Calibrated}
@@ -202,7 +208,9 @@ func (f *fleet) event(d *drone, a *wire.Alert) *event {
 	if len(f.events.ordered) >= f.events.max {
 		f.forgetEvent()
 	}
-	e := &event{key: k, drone: d.id, view: eventView{Key: k, Fleet: a.Fleet, Drone: a.Drone, Boot: a.Boot, Event: a.Event, Task: a.Task}}
+	e := &event{key: k, drone: d.id, view: eventView{
+		Key: k, Fleet: a.Fleet, Drone: a.Drone, Boot: a.Boot, Event: a.Event, Task: a.Task,
+	}}
 	f.events.byKey[k] = e
 	f.events.ordered = append(f.events.ordered, e)
 	return e

@@ -49,7 +49,8 @@ func newGuard(token string, hosts []string) *guard {
 	mac.Write([]byte("emberwing page session 1"))
 	return &guard{
 		hosts: hosts, token: sha256.Sum256([]byte(token)), key: mac.Sum(nil), open: token == "",
-		origin: http.NewCrossOriginProtection(), failures: newLimiter(10, time.Second), orders: newLimiter(60, 100*time.Millisecond),
+		origin:   http.NewCrossOriginProtection(),
+		failures: newLimiter(10, time.Second), orders: newLimiter(60, 100*time.Millisecond),
 	}
 }
 
@@ -74,12 +75,14 @@ func (p *Page) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setHeaders(w.Header())
 		if !g.knownHost(r.Host) {
-			http.Error(w, "this page is not served under that name: use its IP address, or list the name in its hosts", http.StatusMisdirectedRequest)
+			http.Error(w, wrongHost, http.StatusMisdirectedRequest)
 			return
 		}
 		checked.ServeHTTP(w, r)
 	})
 }
+
+const wrongHost = "this page is not served under that name: use its IP address, or name it with --page-host"
 
 func setHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
