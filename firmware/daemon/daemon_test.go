@@ -3,23 +3,33 @@ package daemon
 import (
 	"bufio"
 	"bytes"
+	gocmp "cmp"
 	"context"
+	"crypto/ed25519"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"emberwing/firmware/firmwaretest"
 	"emberwing/telemetry/ground"
+	"emberwing/telemetry/mqtt"
+	"emberwing/telemetry/store"
 	"emberwing/telemetry/telemetrytest"
 	"emberwing/telemetry/wire"
 )
@@ -396,4 +406,127 @@ func TestHelpAndUsage(t *testing.T) {
 	if code := Run(t.Context(), []string{"--check", "--config", file}, &out, &errs); code != ExitOK || out.String() != file+": ok\n" {
 		t.Errorf("got exit code %d and %q of a right configuration", code, out.String())
 	}
+}
+
+// TestStationAndDroneAgree: a real station stores the alerts of a real drone, whose outbox is
+// empty then and not before, and its commands are done and answered.
+func TestStationAndDroneAgree(t *testing.T) {
+	firmwaretest.NeedRuntime(t)
+	broker := telemetrytest.NewMosquitto(t)
+	db, station := startStation(t, broker.URL())
+	dir, metrics := t.TempDir(), freeAddress(t)
+	small := strings.NewReplacer(`ack = "broker"`, `ack = "receipt"`, "[camera]\n", "[camera]\nwidth = 320\nheight = 240\n")
+	text := small.Replace(configFor(dir, broker.URL())) + "[gesture]\nenabled = false\n" +
+		fmt.Sprintf("[commands]\nkeys = [%q]\nstate = %q\n[metrics]\nlisten = %q\n", station.PublicKey(), filepath.Join(dir, "commands.json"), metrics)
+	f := launch(t, dir, text)
+	telemetrytest.Eventually(t, "the link", func() bool { return strings.Contains(f.text(), "mqtt link up") })
+	for _, c := range []struct{ verb, args, want string }{
+		{"snapshot", `{"max_bytes":20000}`, store.OrderDone},
+		{"profile", `{"name":"detailed"}`, store.OrderDone},
+		{"threshold", `{"task":"fire","value":0.9}`, store.OrderDone},
+		{"threshold", `{"task":"fire","value":0.99}`, store.OrderRefused},
+		{"mute", `{"id":"east","seconds":60,"sector":{"from_deg":80,"to_deg":100}}`, store.OrderDone},
+	} {
+		id, err := station.Command(t.Context(), "test", "d1", wire.Verb(c.verb), json.RawMessage(c.args), "ana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		telemetrytest.Eventually(t, c.verb+" is answered", func() bool {
+			o, err := db.Order(t.Context(), id)
+			return err == nil && o.State != store.OrderPending
+		})
+		if o, err := db.Order(t.Context(), id); err != nil || o.State != c.want {
+			t.Errorf("%s %s: got %+v, %v, want %s", c.verb, c.args, o, err, c.want)
+		}
+	}
+	telemetrytest.Eventually(t, "a picture", func() bool { return station.Stats().Pictures > 0 })
+	if got := scrape(t, metrics); !strings.Contains(got, "emberwing_link_connected 1") || !strings.Contains(got, `emberwing_frames_total{fate="inferred"}`) {
+		t.Errorf("got metrics %.300s", got)
+	}
+	if err := f.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if code := f.exit(); code != ExitOK && !strings.Contains(f.text(), "alert(s) stay in") {
+		t.Errorf("got exit code %d", code)
+	}
+	want := f.raised()
+	telemetrytest.Eventually(t, "every alert is in the store", func() bool { return len(storedAlerts(t, db)) >= len(want) })
+	if diff := cmp.Diff(want, storedAlerts(t, db)); diff != "" {
+		t.Errorf("raised and stored (-want +got):\n%s", diff)
+	}
+}
+
+// startStation runs a ground station until the test ends.
+func startStation(t *testing.T, url string) (*store.Store, *ground.Station) {
+	t.Helper()
+	db, err := store.Open(filepath.Join(t.TempDir(), "ground.db"), store.Options{Log: telemetrytest.Quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ground.NewStation(ground.StationOptions{Broker: mqtt.Broker{URL: url}, Name: "hill", Store: db, Key: key, Log: telemetrytest.Quiet(),
+		Retry: time.Second, Backoff: mqtt.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		db.Close()
+	})
+	return db, s
+}
+
+// storedAlerts lists the alerts in a store in the order of the drone, as event/revision.
+func storedAlerts(t *testing.T, db *store.Store) []string {
+	t.Helper()
+	rows, err := db.Feed(t.Context(), 0, 5000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var alerts []*wire.Alert
+	for _, r := range rows {
+		if r.Alert != nil {
+			alerts = append(alerts, r.Alert)
+		}
+	}
+	slices.SortFunc(alerts, func(a, b *wire.Alert) int { return gocmp.Compare(a.Seq, b.Seq) })
+	var out []string
+	for _, a := range alerts {
+		out = append(out, fmt.Sprintf("%s/%d", a.Event, a.Revision))
+	}
+	return out
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func scrape(t *testing.T, address string) string {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	r, err := client.Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

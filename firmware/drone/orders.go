@@ -39,7 +39,7 @@ type orders struct {
 	log      *slog.Logger
 
 	running  sync.WaitGroup // pictures being taken
-	taking   chan struct{}  // holds a value while one is
+	taking   taking
 	refusals budget
 }
 
@@ -64,7 +64,7 @@ func (d *Drone) openOrders(tasks []wire.Task, pictures *snapshots) *orders {
 	}
 	return &orders{
 		id: &d.id, desk: desk, limits: d.cfg.Commands, box: d.box, flight: d.loop, tasks: tasks,
-		mutes: d.mutes, profile: d.profile, pictures: pictures, health: d.health, log: d.log, taking: make(chan struct{}, 1),
+		mutes: d.mutes, profile: d.profile, pictures: pictures, health: d.health, log: d.log,
 	}
 }
 
@@ -176,20 +176,53 @@ func (o *orders) threshold(t *wire.Threshold) (string, error) {
 	return "", nil
 }
 
+// taking is the picture being taken, and whom to answer: a station that has no answer yet
+// asks again.
+type taking struct {
+	mu      sync.Mutex
+	request wire.Request
+	askers  []*wire.Command
+}
+
+// join adds an asker. first says that nothing is being taken, so that the asker has to start
+// it; ok is false when something else is.
+func (t *taking) join(c *wire.Command) (first, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.askers) > 0 && (t.request != *c.Snapshot || len(t.askers) == burst) {
+		return false, false
+	}
+	t.request = *c.Snapshot
+	t.askers = append(t.askers, c)
+	return len(t.askers) == 1, true
+}
+
+// end returns the askers and forgets them.
+func (t *taking) end() []*wire.Command {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	askers := t.askers
+	t.askers = nil
+	return askers
+}
+
 // snapshot takes a picture beside the work of the link, one at a time.
 func (o *orders) snapshot(c *wire.Command) error {
-	select {
-	case o.taking <- struct{}{}:
-	default:
+	first, ok := o.taking.join(c)
+	switch {
+	case !ok:
 		return fmt.Errorf("%w: snapshot: another one is being taken", command.ErrRefused)
+	case !first:
+		return errLater
 	}
 	o.running.Go(func() {
-		defer func() { <-o.taking }()
+		outcome, text := done, ""
 		if err := o.send(c); err != nil {
-			o.answer(c, failed, err.Error())
-			return
+			outcome, text = failed, err.Error()
 		}
-		o.answer(c, done, "")
+		for _, asker := range o.taking.end() {
+			o.answer(asker, outcome, text)
+		}
 	})
 	return errLater
 }

@@ -100,8 +100,7 @@ func newOrders(t *testing.T) (*orders, *mailbag, *fakeFlight) {
 	}
 	bag, flight := &mailbag{}, &fakeFlight{thresholds: make(map[int]float32)}
 	o := &orders{id: id, desk: desk, limits: limits, box: bag, flight: flight, tasks: []wire.Task{wire.TaskFire, wire.TaskGesture},
-		mutes: new(command.Mutes), profile: newProfile(), pictures: pictures, health: health.NewTracker(), log: slog.New(slog.DiscardHandler),
-		taking: make(chan struct{}, 1)}
+		mutes: new(command.Mutes), profile: newProfile(), pictures: pictures, health: health.NewTracker(), log: slog.New(slog.DiscardHandler)}
 	t.Cleanup(o.running.Wait)
 	return o, bag, flight
 }
@@ -215,6 +214,29 @@ func TestASnapshotOfAStalledCameraFails(t *testing.T) {
 	give(t, o, 1, func(c *wire.Command) { c.Verb, c.Snapshot = wire.VerbSnapshot, &wire.Request{} })
 	if got := bag.outcomes(); len(got) != 1 || got[0] != "snapshot failed: snapshot: no frame comes" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A station without an answer asks again: the same request joins the picture being taken,
+// another one is refused.
+func TestRepeatedRequestsShareAPicture(t *testing.T) {
+	var now taking
+	ask := func(counter uint64, event string) *wire.Command {
+		return &wire.Command{Counter: counter, Snapshot: &wire.Request{Event: event}}
+	}
+	for i, c := range []struct {
+		event     string
+		first, ok bool
+	}{{"a", true, true}, {"a", false, true}, {"b", false, false}} {
+		if first, ok := now.join(ask(uint64(i), c.event)); first != c.first || ok != c.ok {
+			t.Errorf("request %d: got %v, %v, want %v, %v", i, first, ok, c.first, c.ok)
+		}
+	}
+	if got := now.end(); len(got) != 2 || got[1].Counter != 1 {
+		t.Errorf("got %d askers, want the two of the first picture", len(got))
+	}
+	if first, ok := now.join(ask(3, "b")); !first || !ok {
+		t.Error("the next picture is not taken")
 	}
 }
 
