@@ -117,17 +117,12 @@ def write(net, path: Path, shape, outputs):
     export.pin(path)
 
 
+FLOAT = ("/cam/", "/fc/", "/project/", "/net/out/", "/decode/")
+
+
 def outside(proto) -> list:
-    """Nodes that stay float: the last convolutions and everything behind them."""
-    late, names = set(), []
-    for node in proto.graph.node:
-        tail = any(part in node.name for part in ("/cam/", "/out/", "/decode/", "/fc/", "/project/")) or any(
-            i in late for i in node.input
-        )
-        if tail:
-            late.update(node.output)
-            names.append(node.name)
-    return names
+    """Nodes that stay float: the last layers and what decodes boxes."""
+    return [node.name for node in proto.graph.node if node.name.startswith(FLOAT)]
 
 
 def write_ptq(fp32: Path, path: Path, tensors, method):
@@ -209,7 +204,7 @@ def export_gesture(args):
     net = lite0.fold_batchnorm(prune.load(args.checkpoint).eval())
     studio = hands.Studio(hands.Pool(args.data), args.synth)
     crops = gesture.Crops(studio, seed=991)
-    samples = [crops[i] for i in range(args.images + args.held + 1200)]
+    samples = [crops[i] for i in range(args.images + args.held + args.known)]
     tensors, truth = [x for x, _ in samples], np.array([y for _, y in samples])
     known = slice(args.images + args.held, None)
     whole = Gesture(net, projection(net, tensors[known], truth[known]))
@@ -331,6 +326,7 @@ def main(argv=None):
         help="pictures up to this long are classified whole without a box (default 400)",
     )
     p.add_argument("--images", type=int, default=200, help="images for the INT8 ranges (default 200)")
+    p.add_argument("--known", type=int, default=1200, help="samples for the labels' statistics (default 1200)")
     p.add_argument(
         "--held", type=int, default=100, help="images on which the range methods are compared (default 100)"
     )
