@@ -301,6 +301,8 @@ def start(args, studio) -> Localiser:
 def load(checkpoint: Path, key="average") -> Localiser:
     saved = torch.load(checkpoint, weights_only=True)
     net = Localiser(saved["widths"])
+    if "stem.1.weight" not in saved[key]:  # trained with batch norms folded
+        lite0.fold_batchnorm(net.eval())
     net.load_state_dict(saved[key])
     return net
 
@@ -310,6 +312,8 @@ def fit(args):
     torch.set_num_threads(args.threads)
     studio = hands.Studio(hands.Pool(args.data, set(args.without)), args.synth)
     net = start(args, studio).to(memory_format=torch.channels_last)
+    if args.fold:
+        lite0.fold_batchnorm(net.eval())
     frozen = loop.freeze([net.stem, *net.blocks[: args.freeze]] if args.freeze else [])
 
     def step(x, y):
@@ -332,6 +336,9 @@ def main(argv=None):
         epilog="example: train fit-hand --init infer/models/gesture/gesture-fp32.onnx --data ~/data --out runs/hand",
     )
     p.add_argument("--init", type=Path, required=True, help="gesture-fp32.onnx of a release, or last.pt of a run")
+    p.add_argument(
+        "--fold", action="store_true", help="fold batch norms first: faster, for the last rounds at a low rate"
+    )
     p.add_argument(
         "--freeze", type=int, default=0, help="blocks kept fixed after the stem (default 0: train everything)"
     )

@@ -290,7 +290,7 @@ class Studio:
 
     def __init__(self, pool: Pool, synth: Path | None = None):
         self.pool = pool
-        self.weight = np.array([1.0] * 9 + [1.4])
+        self.weight = np.array([1.0] * 9 + [2.0])
         self.weight /= self.weight.sum()
         self.synth = synthetic(synth) if synth else []
 

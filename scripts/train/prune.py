@@ -25,6 +25,8 @@ def load(checkpoint: Path, key="average") -> lite0.Lite0:
     for block, width in zip(net.blocks, saved.get("widths", []), strict=False):
         if width != block.depthwise[0].out_channels:
             resize(block, width)
+    if "stem.1.weight" not in saved[key]:  # trained with batch norms folded
+        lite0.fold_batchnorm(net.eval())
     net.load_state_dict(saved[key])
     return net
 

@@ -92,6 +92,7 @@ def main(argv=None):
         "--freeze", type=int, default=5, help="blocks kept fixed after the stem while fine-tuning (default 5)"
     )
     p.add_argument("--without", nargs="*", default=[], help="sources to leave out")
+    p.set_defaults(fold=False)
     loop.arguments(p)
     args = p.parse_args(argv)
     torch.manual_seed(args.seed)

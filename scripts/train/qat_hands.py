@@ -1,6 +1,7 @@
 """Quantisation-aware training of the hand localiser or the gesture classifier, for TensorRT's INT8 (see qat.py)."""
 
 import argparse
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -41,17 +42,16 @@ def main(argv=None):
     args.out.mkdir(parents=True, exist_ok=True)
     studio = hands.Studio(hands.Pool(args.data), args.synth)
     net, samples, loss = build(args, studio)
-    qat.prepare(net, SKIP[args.name])
-    batches = iter(loop.loader(samples, args, 0))
+    qat.prepare(net.to(memory_format=torch.channels_last), SKIP[args.name])
     with torch.no_grad():
-        for _ in range(4):
-            net(next(batches)[0])
+        for x, _ in itertools.islice(loop.loader(samples, args, 0), 4):
+            net(x)
     qat.settle(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=args.lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, args.steps)
     average, losses = loop.Average(net, 0.98), []
-    for step, (x, y) in zip(range(1, args.steps + 1), batches):
-        value = loss(net(x), y)
+    for step, (x, y) in enumerate(loop.loader(samples, args, 0), 1):
+        value = loss(net(x.to(memory_format=torch.channels_last)), y)
         optimiser.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5)
