@@ -20,7 +20,7 @@ import warm
 
 SIZE = 160
 LABELS = hands.LABELS
-KINDS = {"close": 0.45, "scene": 0.33, "none": 0.15, "rendered": 0.07}
+KINDS = {"close": 0.40, "scene": 0.36, "none": 0.17, "rendered": 0.07}
 
 
 class Crops(Dataset):

@@ -18,8 +18,6 @@ import data
 LABELS = data.LABELS["gesture"]
 CROP = 176  # cached hand crops: longer side at most this
 SCENE = 288  # cached backgrounds: longer side at most this
-# Letters and digits whose ring of thumb and forefinger is closed: some sources call the same shape a count of three.
-AMBIGUOUS = {("asl_letters", "ok"), ("signdigits", "ok")}
 SOURCES = ("hagrid_crops", "asl_letters", "signdigits", "fingers_rf")
 
 
@@ -58,9 +56,9 @@ class Pool:
     """All training pictures in memory: crops by label as (uint8 [h,w,3], mask uint8 [h,w]), and backgrounds."""
 
     def __init__(self, root: Path, without=()):
-        clear = lambda p, c: source(p) not in without and (source(p), c) not in AMBIGUOUS
         self.crops = {
-            c: [shrunk(p, CROP) for p in data.images(root / "gesture/train" / c) if clear(p, c)] for c in LABELS[:-1]
+            c: [shrunk(p, CROP) for p in data.images(root / "gesture/train" / c) if source(p) not in without]
+            for c in LABELS[:-1]
         }
         self.calm = [shrunk(p, SCENE) for p in data.images(root / "fire/train/nofire")]
         self.fires = [shrunk(p, SCENE) for c in ("smoke", "fire") for p in data.images(root / "fire/train" / c)]
@@ -290,7 +288,7 @@ class Studio:
 
     def __init__(self, pool: Pool, synth: Path | None = None):
         self.pool = pool
-        self.weight = np.array([1.0] * 9 + [2.0])
+        self.weight = np.array([1.0] * 9 + [1.5])
         self.weight /= self.weight.sum()
         self.synth = synthetic(synth) if synth else []
 
@@ -310,7 +308,7 @@ class Studio:
         scale = side / max(h0, w0)
         w, h = max(5, int(w0 * scale * ratio)), max(5, int(h0 * scale / ratio))
         H, W = scene.shape[:2]
-        x, y = at or (int(rng.uniform(-0.1 * w, W - 0.9 * w)), int(rng.uniform(-0.1 * h, H - 0.9 * h)))
+        x, y = at or (int(rng.uniform(*sorted((-0.1 * w, W - 0.9 * w)))), int(rng.uniform(*sorted((-0.1 * h, H - 0.9 * h)))))
         if figure is not None or rng.random() < 0.4:
             shoulders, cloth = figure or (None, None)
             shoulder = shoulders[rng.integers(2)] if shoulders else None

@@ -103,6 +103,13 @@ def projection(net, tensors, truth) -> np.ndarray:
     return fire_stats.principal(pooled, FEATURES)
 
 
+def lower(net, pairs):
+    """Take from the logits of labels: pairs of "label=amount"."""
+    for pair in pairs:
+        label, amount = pair.split("=")
+        net.fc.bias.data[hands.LABELS.index(label)] -= float(amount)
+
+
 def write(net, path: Path, shape, outputs):
     torch.onnx.export(
         net.eval(),
@@ -167,7 +174,7 @@ def best_ptq(fp32, path, calibration, held, keep=lambda first: first):
         other.unlink(missing_ok=True)
 
 
-def write_qat(net, path, shape, names, checkpoint: Path):
+def write_qat(net, path, shape, names, checkpoint: Path, lowered=()):
     """The weights and steps of a QAT run as Q/DQ nodes."""
     saved = torch.load(checkpoint, weights_only=True)
     own = net.state_dict()
@@ -176,6 +183,7 @@ def write_qat(net, path, shape, names, checkpoint: Path):
         strict=False,
     )
     if isinstance(net, Gesture):
+        lower(net, lowered)
         net.cam.weight.data = net.fc.weight.data[:, :, None, None].clone()
     write(net, path, shape, names)
     prefix = "net." if isinstance(net, Hand) else ""
@@ -202,6 +210,7 @@ def files(out: Path, name, with_qat) -> list:
 
 def export_gesture(args):
     net = lite0.fold_batchnorm(prune.load(args.checkpoint).eval())
+    lower(net, args.lower)
     studio = hands.Studio(hands.Pool(args.data), args.synth)
     crops = gesture.Crops(studio, seed=991)
     samples = [crops[i] for i in range(args.images + args.held + args.known)]
@@ -212,7 +221,7 @@ def export_gesture(args):
     write(whole, paths[0][0], (160, 160), names)
     best_ptq(paths[0][0], paths[1][0], tensors[: args.images], tensors[args.images : args.images + args.held])
     if args.qat:
-        write_qat(whole, paths[2][0], (160, 160), names, args.qat)
+        write_qat(whole, paths[2][0], (160, 160), names, args.qat, args.lower)
     pairs = gesture.validation(args.data)
     seen, right = (
         [preprocess.normalise(preprocess.pixels(p, 160, 160)) for p, _ in pairs],
@@ -316,6 +325,9 @@ def main(argv=None):
     p.add_argument("--out", type=Path, required=True, help="folder for manifest.json and the onnx files")
     p.add_argument("--version", required=True)
     p.add_argument("--threshold", type=float, required=True, help="of a signal (gesture) or a box (hand)")
+    p.add_argument(
+        "--lower", nargs="*", default=[], metavar="LABEL=LOGIT", help="labels that need more evidence, e.g. ok=1.5"
+    )
     p.add_argument(
         "--pad", type=float, default=1.2, help="side of a crop over the longer side of its box (default 1.2)"
     )

@@ -30,25 +30,27 @@ class Kitchen:
 
 
 def gesture(k):
-    """Fit with all channels, prune a quarter of the expanded ones and fit again, then learn the rounding."""
-    wide = k.path("gesture-wide")
-    k.do("gesture", "--init", k.args.init or "imagenet", "--out", wide, "--steps", 1000, "--lr", 4e-4)
-    again = ["--steps", 450, "--lr", 4e-4, "--head", 1, "--seed", 2]
-    k.do("gesture", "--init", wide / "last.pt", "--prune", 0.25, "--out", k.path("gesture"), *again)
+    """Fit, fit again at a lower rate with batch norms folded, then learn the rounding."""
+    first = k.path("gesture-first")
+    k.do("gesture", "--init", k.args.init or "imagenet", "--out", first, "--steps", 550, "--lr", 4e-4)
+    again = ["--fold", "--no-bf16", "--steps", 260, "--lr", 1.5e-4, "--head", 1, "--seed", 4]
+    k.do("gesture", "--init", first / "last.pt", "--out", k.path("gesture"), *again)
     k.do("qat_hands", "gesture", "--init", k.path("gesture/last.pt"), "--out", k.path("gesture-qat"), *ROUND)
     k.export("gesture", 0.6)
 
 
 def hand(k):
-    """Fit on composed scenes from the trunk of the gesture classifier, then learn the rounding."""
+    """Fit twice on composed scenes from the trunk of the gesture classifier, then learn the rounding."""
     start = k.args.init or k.args.models / "gesture/gesture-fp32.onnx"
-    fit = ["--keep", 0.67, "--steps", 1100, "--batch", 24, "--lr", 1e-3, "--freeze", 3, "--scenes", 2500]
-    k.do("hand", "--init", start, "--out", k.path("hand"), *fit)
+    fit = ["--keep", 0.5, "--steps", 1100, "--batch", 24, "--lr", 1e-3, "--freeze", 3, "--scenes", 2500]
+    k.do("hand", "--init", start, "--out", k.path("hand-first"), *fit)
+    again = ["--fold", "--no-bf16", "--steps", 280, "--batch", 24, "--lr", 4e-4, "--head", 1, "--freeze", 3]
+    k.do("hand", "--init", k.path("hand-first/last.pt"), "--seed", 2, "--scenes", 1800, "--out", k.path("hand"), *again)
     k.do("qat_hands", "hand", "--init", k.path("hand/last.pt"), "--out", k.path("hand-qat"), "--batch", 24, *ROUND)
     k.export("hand", 0.4)
 
 
-ROUND = ["--steps", 100, "--lr", 3e-5]
+ROUND = ["--steps", 40, "--lr", 3e-5]
 
 
 def main(argv=None):
