@@ -136,9 +136,10 @@ type Localiser struct {
 	Model string `json:"model"`
 	// Pad is the side of the crop in units of the box's longer side, 1..4.
 	Pad float32 `json:"pad"`
-	// WholeSide says what to do without a box: a picture whose longer side has
-	// at most this many pixels is taken for a crop already and classified
-	// whole; of any other nothing is reported, label "none" if the model has
+	// WholeSide says what is a crop already: a picture whose longer side has
+	// at most this many pixels is classified whole, and searched for boxes only
+	// if that shows label "none", with one as the whole's box score. Of a larger
+	// picture without a box nothing is reported, label "none" if the model has
 	// it. 0 never classifies the whole picture.
 	WholeSide int `json:"whole_side,omitempty"`
 	// MinPixels is the longer side below which a box is too small to be

@@ -98,15 +98,18 @@ func (p *Predictor) localised(slot int, f *camera.Frame, r *Result) error {
 		}
 		r.spend(Preprocess, start)
 	}
+	best, err := p.wholly(slot, f, r)
+	if err != nil || best > 0 && r.Label != l.none {
+		return err
+	}
 	bad, err := l.find(slot, f, r)
 	p.counts.badBoxes.Add(uint64(bad))
 	if err != nil {
 		return err
 	}
-	if len(l.boxes) == 0 {
-		return p.nothing(slot, f, r)
+	if len(l.boxes) == 0 && best < 0 {
+		p.nothing(r)
 	}
-	best := float32(-1)
 	for _, b := range l.boxes {
 		if err := p.look(slot, f, b, r, &best); err != nil {
 			return err
@@ -149,26 +152,36 @@ func (p *Predictor) look(slot int, f *camera.Frame, b infer.Box, r *Result, best
 	return nil
 }
 
-// nothing answers for a frame without a box: a small picture is a crop
-// already, any other shows nothing.
-func (p *Predictor) nothing(slot int, f *camera.Frame, r *Result) error {
+// wholly classifies a small picture, which is a crop already, and returns the
+// score that the answer of a box must beat; -1 for any other picture.
+func (p *Predictor) wholly(slot int, f *camera.Frame, r *Result) (best float32, err error) {
 	l := p.localiser
 	if max(f.Width, f.Height) > l.block.WholeSide {
-		if l.none >= 0 {
-			p.answer.rule.Certain(l.none, 1, &r.Result)
-		} else {
-			p.answer.rule.Nothing(&r.Result)
-		}
-		return nil
+		return -1, nil
 	}
 	start := time.Now()
 	seen, err := l.whole.into(slot, f, wholeOf(f))
 	if err != nil {
-		return err
+		return -1, err
+	}
+	r.spend(Preprocess, start)
+	if err := p.answer.run(slot, r); err != nil {
+		return -1, err
 	}
 	r.camSeen = seen
-	r.spend(Preprocess, start)
-	return p.answer.run(slot, r)
+	if l.none < 0 {
+		return 1, nil
+	}
+	return 1 - r.Scores[l.none], nil
+}
+
+// nothing answers for a frame without a box.
+func (p *Predictor) nothing(r *Result) {
+	if none := p.localiser.none; none >= 0 {
+		p.answer.rule.Certain(none, 1, &r.Result)
+	} else {
+		p.answer.rule.Nothing(&r.Result)
+	}
 }
 
 // clip returns the part of r that lies in the frame.

@@ -281,6 +281,9 @@ func TestLocaliserFindsNothing(t *testing.T) {
 	if r = run(t, p, picture(40, 30, 0, 0, 40, 30, grey)); r.Label != 1 || r.Boxed {
 		t.Errorf("small picture: got %+v, want it classified whole", r)
 	}
+	if r = run(t, p, picture(40, 30, 0, 0, 40, 30, red)); r.Label != 2 || r.Boxed || r.Boxes != 0 || r.Crops != 1 {
+		t.Errorf("small picture of a box: got %+v, want it classified whole", r)
+	}
 	none := load(t, "beacon-crop", predict.Options{}, func(m *infer.Manifest) {
 		m.Labels[0], m.Alarm.Labels = "none", []string{"smoke", "fire"}
 	})

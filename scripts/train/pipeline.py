@@ -60,16 +60,22 @@ class Pipeline:
     def rows(self, image):
         return self.find(preprocess.normalise(np.asarray(preprocess.resize(image, *self.shape)))[None])
 
+    def probabilities(self, image, box=None):
+        return evaluate.softmax(self.crop(image, box)[None], self.temperature)[0]
+
     def __call__(self, image: Image.Image) -> tuple:
         """Probabilities [11] and the box (shares x0, y0, x1, y1, score) or None."""
-        kept = hand.detections(self.rows(image), self.threshold)
-        if not len(kept):
-            if max(image.size) > self.whole_side:
-                return np.eye(len(LABELS))[NONE], None
-            return evaluate.softmax(self.crop(image)[None], self.temperature)[0], None
-        p = evaluate.softmax(np.stack([self.crop(image, k) for k in kept]), self.temperature)
-        best = int(np.argmax(kept[:, 4] * (1 - p[:, NONE])))
-        return p[best], kept[best]
+        p, answer, best = np.eye(len(LABELS))[NONE], None, -1.0
+        if max(image.size) <= self.whole_side:
+            p = self.probabilities(image)
+            if p.argmax() != NONE:
+                return p, None
+            best = 1 - p[NONE]
+        for box in hand.detections(self.rows(image), self.threshold):
+            q = self.probabilities(image, box)
+            if box[4] * (1 - q[NONE]) > best:
+                p, answer, best = q, box, box[4] * (1 - q[NONE])
+        return p, answer
 
 
 def from_manifests(gesture: Path, localiser: Path, precision="fp32") -> Pipeline:
