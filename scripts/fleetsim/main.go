@@ -203,10 +203,26 @@ func (r *rig) measure(ctx context.Context) error {
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
-	after, err := station(r.url)
-	r.report.BulkArrived = int(after.Stats.Messages-before.Stats.Messages) - int(after.Stats.Stored-before.Stats.Stored) -
-		int(after.Stats.Replayed-before.Stats.Replayed)
-	return err
+	r.countBulk(ctx, before.Stats)
+	return nil
+}
+
+// countBulk waits until the station has read all statistics, or reads no more: the broker
+// may hold some when the last alert is through.
+func (r *rig) countBulk(ctx context.Context, before counters) {
+	arrived := func() int {
+		s, err := station(r.url)
+		if err != nil {
+			return r.report.BulkArrived
+		}
+		return int(s.Stats.Messages-before.Messages) - int(s.Stats.Stored-before.Stored) - int(s.Stats.Replayed-before.Replayed)
+	}
+	limited, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	_ = eventually(limited, "all statistics are in", func() bool {
+		r.report.BulkArrived = arrived()
+		return r.report.BulkArrived >= r.report.Bulk
+	})
 }
 
 // settle waits until no drone holds anything and the reader has seen every alert.

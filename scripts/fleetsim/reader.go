@@ -173,14 +173,16 @@ func eachEvent(ctx context.Context, url string, f func(kind string, data []byte)
 	return lines.Err()
 }
 
+// counters of a station.
+type counters struct {
+	Messages, Stored, Replayed, Commits uint64
+	Connected                           bool
+}
+
 // station asks the station for its counters.
 func station(url string) (s struct {
-	Key   string `json:"key"`
-	Last  int64  `json:"last"`
-	Stats struct {
-		Messages, Stored, Replayed, Malformed, Commits, Receipts, NoReceipt uint64
-		Connected                                                           bool
-	} `json:"stats"`
+	Key   string   `json:"key"`
+	Stats counters `json:"stats"`
 }, err error) {
 	resp, err := http.Get(url + "/api/v1/station")
 	if err != nil {
