@@ -364,7 +364,7 @@ func (q *quantize) job(s Streams) (*recipe.Job, error) {
 	}
 	j := &recipe.Job{
 		Model: m, Input: input, Profile: profile, Method: q.method, Float: q.float,
-		Memory: memory, Stored: q.calibration, Plain: q.bias == "none", Progress: progressOn(s.Err),
+		Memory: memory, Stored: q.calibration, Plain: q.bias == "none", Widen: profile.X86, Progress: progressOn(s.Err),
 	}
 	if err := q.rewrite(s, j); err != nil || q.lint {
 		return j, err

@@ -1,6 +1,7 @@
 package qat
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -105,6 +106,10 @@ func (s *Stripped) pair(dq *graph.Node) error {
 	q := s.Graph.Producer(in)
 	if graph.Is(q, "Clip") { // narrow ranges are clipped between Q and DQ
 		q = s.Graph.Producer(q.Input[0])
+	}
+	if graph.Is(q, "Pad") {
+		return errors.New("the picture is padded in integers for the CPU: start from the float model, " +
+			"or from a file for another target")
 	}
 	if !graph.Is(q, "QuantizeLinear") {
 		return fmt.Errorf("got input %q that no QuantizeLinear computes", in)

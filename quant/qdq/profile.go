@@ -31,6 +31,8 @@ type Profile struct {
 	Activation onnx.ElemType // of activations: Uint8 or Int8
 	Symmetric  bool          // zero points of activations are 0
 	WeightMax  int32         // largest magnitude of a weight: 127, or 64 where sums could saturate
+	// X86 says that the kernels are those of x86-64.
+	X86 bool
 	// FloatWeights keeps weights as float, with Q and DQ after them.
 	FloatWeights bool
 	// FloatBias leaves the bias in float.
@@ -41,9 +43,9 @@ type Profile struct {
 func Profiles() []Profile {
 	return []Profile{
 		{Name: "cpu-vnni", About: "x86-64 with AVX-VNNI or AVX-512 VNNI: uint8 activations, int8 weights",
-			Activation: onnx.Uint8, WeightMax: 127},
+			Activation: onnx.Uint8, WeightMax: 127, X86: true},
 		{Name: "cpu-avx2", About: "x86-64 without VNNI, whose 16-bit sums saturate: as cpu-vnni, weights within ±64",
-			Activation: onnx.Uint8, WeightMax: 64},
+			Activation: onnx.Uint8, WeightMax: 64, X86: true},
 		{Name: "cpu-arm", About: "ARM64: int8 activations and weights",
 			Activation: onnx.Int8, WeightMax: 127},
 		{Name: "tensorrt", About: "TensorRT 8 and later: symmetric int8, float bias, pairs where it fuses them",

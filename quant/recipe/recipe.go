@@ -25,12 +25,15 @@ type Job struct {
 	Samples quant.Samples
 	Profile qdq.Profile
 
-	Method   string   // of [calib.ParseMethod], or Auto; "" is Auto
-	Float    []string // names of nodes that stay float
-	Outputs  []string // float outputs whose error is compared; none = all
-	Memory   int64    // budget of calibration in bytes; 0 = calib.DefaultMemory
-	Stored   string   // file that keeps the calibration; "" = none
-	Plain    bool     // without bias correction
+	Method  string   // of [calib.ParseMethod], or Auto; "" is Auto
+	Float   []string // names of nodes that stay float
+	Outputs []string // float outputs whose error is compared; none = all
+	Memory  int64    // budget of calibration in bytes; 0 = calib.DefaultMemory
+	Stored  string   // file that keeps the calibration; "" = none
+	Plain   bool     // without bias correction
+	// Widen pads the picture to four channels, which x86-64 kernels take at
+	// once: see qdq.Widen.
+	Widen    bool
 	Progress quant.Progress
 
 	// Graph, if set, is used instead of Model: a canonical graph.
@@ -263,6 +266,9 @@ func (p *Prepared) write(ctx context.Context, plan *qdq.Plan, c Choice, ranges m
 	var err error
 	if w.Result, err = plan.Write(ranges); err != nil {
 		return nil, err
+	}
+	if p.Job.Widen {
+		qdq.Widen(w.Result.Graph)
 	}
 	if w.Model, err = p.finish(w.Result.Graph); err != nil {
 		return nil, err

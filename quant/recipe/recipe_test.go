@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"emberwing/quant"
 	"emberwing/quant/calib"
 	"emberwing/quant/graph"
 	"emberwing/quant/onnx"
@@ -189,5 +190,36 @@ func TestNodesKeptInFloat(t *testing.T) {
 		if w, ok := m.Initializer(n.Inputs()[1]); !ok || w.Type() != onnx.Float {
 			t.Errorf("got weights of %s, want float ones", n)
 		}
+	}
+}
+
+// TestAWidenedPictureChangesNothing compares every bit of the outputs.
+func TestAWidenedPictureChangesNothing(t *testing.T) {
+	var got [2][]float32
+	for i, widen := range []bool{false, true} {
+		j := job(t, "cpu-vnni")
+		j.Method, j.Widen = "minmax", widen
+		m := written(t, j).Model
+		pads := 0
+		for _, n := range m.Graph().Nodes() {
+			if n.Op() == "Pad" {
+				pads++
+			}
+		}
+		if pads != i {
+			t.Errorf("widen %v: got %d paddings", widen, pads)
+		}
+		s, err := j.Open(m.Bytes(), []quant.Input{j.Input}, []string{"logits"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := errors.Join(j.Samples.Load(3, s.Input(0)), s.Run()); err != nil {
+			t.Fatal(err)
+		}
+		got[i] = slices.Clone(s.Output(0))
+	}
+	if !slices.Equal(got[0], got[1]) {
+		t.Errorf("got %v, narrow %v", got[1], got[0])
 	}
 }

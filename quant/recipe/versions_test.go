@@ -60,7 +60,7 @@ func TestOldRuntimesOpenEveryTarget(t *testing.T) {
 func writeTarget(t *testing.T, dir, target string) {
 	t.Helper()
 	j := job(t, target)
-	j.Method = "minmax"
+	j.Method, j.Widen = "minmax", j.Profile.X86
 	p, err := j.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)
