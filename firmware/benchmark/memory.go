@@ -43,13 +43,24 @@ func (c Child) Measure(ctx context.Context, of Candidate) (*bench.Memory, error)
 	}
 	var out, why bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.Program, "bench-memory", "--library", c.Library, "--threads", strconv.Itoa(c.Threads),
-		"--input", c.Model.Input.Name, "--shape", strings.Join(shape, ","), "--output", c.Model.Output.Name, file)
+		"--input", c.Model.Input.Name, "--shape", strings.Join(shape, ","), "--output", strings.Join(c.outputs(), ","), file)
 	cmd.Stdout, cmd.Stderr = &out, &why
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("measure memory of mode %s: %w: %s", of.Mode, errors.Join(ctx.Err(), err), strings.TrimSpace(why.String()))
 	}
 	m := new(bench.Memory)
 	return m, json.Unmarshal(out.Bytes(), m)
+}
+
+// outputs names everything that the model computes.
+func (c Child) outputs() []string {
+	out := []string{c.Model.Output.Name}
+	for k := range infer.NumExtras {
+		if x := k.Declared(&c.Model.Manifest); x != nil {
+			out = append(out, x.Name)
+		}
+	}
+	return out
 }
 
 // MeasureMemory opens one model file on the CPU in this process, runs it three

@@ -207,7 +207,7 @@ func (b *benchRun) pictures(dir string, labels []string) ([]benchmark.Picture, e
 // memory returns how peak memory is measured, nil for not at all.
 func (b *benchRun) memory(e *engine.Engine, m *infer.Model) func(context.Context, benchmark.Candidate) (*bench.Memory, error) {
 	program, err := exec.LookPath(os.Args[0])
-	if b.noMemory || err != nil || m.Features != nil || m.CAM != nil {
+	if b.noMemory || err != nil {
 		return nil
 	}
 	child := benchmark.Child{Program: program, Library: e.Runtime().Path(), Model: m, Threads: max(1, b.flags.threads)}
@@ -289,7 +289,8 @@ func (t *teller) progress(what string, done float64) {
 
 // benchMemoryCommand is what bench starts to measure one model's memory.
 func benchMemoryCommand(s Streams) *cobra.Command {
-	var library, input, output string
+	var library, input string
+	var outputs []string
 	var shape []int64
 	var threads int
 	c := &cobra.Command{
@@ -297,7 +298,7 @@ func benchMemoryCommand(s Streams) *cobra.Command {
 		Short: "print the peak memory of one model as JSON",
 		RunE: func(_ *cobra.Command, args []string) error {
 			m, err := benchmark.MeasureMemory(library, args[0], ort.NetOptions{
-				Inputs: []ort.NetInput{{Name: input, Shape: shape}}, Outputs: []string{output}, Threads: threads,
+				Inputs: []ort.NetInput{{Name: input, Shape: shape}}, Outputs: outputs, Threads: threads,
 			})
 			if err != nil {
 				return err
@@ -307,7 +308,7 @@ func benchMemoryCommand(s Streams) *cobra.Command {
 	}
 	c.Flags().StringVar(&library, "library", "", "path of libonnxruntime")
 	c.Flags().StringVar(&input, "input", "input", "name of the input")
-	c.Flags().StringVar(&output, "output", "logits", "name of the output")
+	c.Flags().StringSliceVar(&outputs, "output", []string{"logits"}, "names of the outputs")
 	c.Flags().Int64SliceVar(&shape, "shape", nil, "shape of the input")
 	c.Flags().IntVar(&threads, "threads", 1, "inference threads")
 	return c
