@@ -11,7 +11,7 @@ import (
 // FS holds the embedded models, for infer.Load and infer.Resolve. Only the
 // embed directive sets it.
 //
-//go:embed fire gesture
+//go:embed fire gesture hand
 var FS embed.FS
 
 // List returns the names of the embedded models, sorted.
