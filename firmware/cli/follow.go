@@ -76,7 +76,8 @@ func (w *watch) interact(ctx context.Context, s Streams, f *follow.Follower) err
 	acknowledge := func(ctx context.Context, event int64, v wire.Verdict) error {
 		return f.Acknowledge(ctx, event, v, w.station.name(), "")
 	}
-	program := tea.NewProgram(console.New(ctx, acknowledge, time.Now), tea.WithContext(ctx), tea.WithInput(s.In), tea.WithOutput(s.Out))
+	program := tea.NewProgram(console.New(ctx, acknowledge, time.Now), tea.WithContext(ctx), tea.WithInput(s.In),
+		tea.WithOutput(s.Out))
 	followed := make(chan error, 1)
 	go func() {
 		err := w.fill(ctx, f, program)
@@ -163,9 +164,11 @@ func describeEntry(e *store.Entry) string {
 	case e.Alert != nil:
 		return printable(at + e.Alert.Fleet + "/" + e.Alert.Drone + " " + describeAlert(e.Alert, 0))
 	case e.Verdict != nil && e.Event != nil:
-		return printable(fmt.Sprintf("%s%s/%s verdict %s by %s: %s", at, e.Event.Fleet, e.Event.Drone, e.Verdict.Verdict, e.Verdict.Operator, e.Event.Event))
+		return printable(fmt.Sprintf("%s%s/%s verdict %s by %s: %s", at, e.Event.Fleet, e.Event.Drone, e.Verdict.Verdict,
+			e.Verdict.Operator, e.Event.Event))
 	case e.Result != nil:
-		return printable(fmt.Sprintf("%s%s/%s %s %s %s", at, e.Result.Fleet, e.Result.Drone, e.Result.Verb, e.Result.Outcome, e.Result.Text))
+		return printable(fmt.Sprintf("%s%s/%s %s %s %s", at, e.Result.Fleet, e.Result.Drone, e.Result.Verb,
+			e.Result.Outcome, e.Result.Text))
 	}
 	return at + string(e.Kind)
 }

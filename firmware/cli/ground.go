@@ -147,7 +147,8 @@ func (g *groundStation) startBroker(ctx context.Context, log *slog.Logger) (*bro
 	}
 	b, err := broker.Start(ctx, opts)
 	if err != nil {
-		return nil, fmt.Errorf("%w (another broker may be running: name it with --broker, or choose another --mqtt-listen)", err)
+		return nil, fmt.Errorf("%w (another broker may be running: name it with --broker, or choose another --mqtt-listen)",
+			err)
 	}
 	return b, nil
 }

@@ -60,7 +60,8 @@ func freePort(t *testing.T) string {
 func groundAlert(seq uint64, revision int) *wire.Alert {
 	at := wire.At(time.Now())
 	return &wire.Alert{
-		Header: wire.Header{Fleet: "f", Drone: "kite", Boot: "b1", Seq: seq, Captured: at, Clock: wire.ClockGPS}, Event: "e1", Task: wire.TaskFire,
+		Header: wire.Header{Fleet: "f", Drone: "kite", Boot: "b1", Seq: seq, Captured: at,
+			Clock: wire.ClockGPS}, Event: "e1", Task: wire.TaskFire,
 		Phase: wire.PhaseUpdate, Revision: revision, Label: "smoke", Started: at,
 		Evidence: wire.Evidence{Window: 8, Agree: 6, Model: wire.Model{Name: "m", SHA256: strings.Repeat("a", 64),
 			RequestedPrecision: "p", EffectivePrecision: "p", RequestedProvider: "c", EffectiveProvider: "c"}},
@@ -87,7 +88,8 @@ func cursors(t *testing.T, out string) (list []string, rows []int64) {
 // The whole way: broker and station in one program, and watch as another sees it.
 func TestWatchResumesAtItsCursor(t *testing.T) {
 	mqttAt, pageAt := freePort(t), freePort(t)
-	_, errs, stopGround := tool(t, "ground", "--mqtt-listen", mqttAt, "--listen", pageAt, "--store", filepath.Join(t.TempDir(), "g.db"), "--name", "hill")
+	_, errs, stopGround := tool(t, "ground", "--mqtt-listen", mqttAt, "--listen", pageAt, "--store",
+		filepath.Join(t.TempDir(), "g.db"), "--name", "hill")
 	telemetrytest.Eventually(t, "the station is up", func() bool { return strings.Contains(errs.String(), "feed up") })
 	conn, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: "tcp://" + mqttAt}, mqtt.Session{ClientID: "kite"})
 	if err != nil {
@@ -125,7 +127,10 @@ func TestWatchResumesAtItsCursor(t *testing.T) {
 		t.Errorf("got %q, want to be told that the cursor is of another store", watchErrs)
 	}
 	stopGround()
-	telemetrytest.Eventually(t, "the loss is said", func() bool { return strings.Contains(watchErrs.String(), "feed lost") })
+	telemetrytest.Eventually(t, "the loss is said", func() bool {
+		return strings.Contains(watchErrs.String(),
+			"feed lost")
+	})
 	if code := lost(); code != ExitFailed {
 		t.Errorf("got exit code %d after the feed was lost, want %d", code, ExitFailed)
 	}

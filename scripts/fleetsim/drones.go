@@ -44,7 +44,8 @@ func newSwarm(n int, broker string, trusted []ed25519.PublicKey) (*swarm, error)
 		d.box = newBox(d.boot)
 		var err error
 		d.pipe, err = mqtt.New(mqtt.Options{
-			Broker: mqtt.Broker{URL: broker, KeepAlive: 60 * time.Second, PingTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
+			Broker: mqtt.Broker{URL: broker, KeepAlive: 60 * time.Second, PingTimeout: 30 * time.Second,
+				WriteTimeout:   30 * time.Second,
 				ConnectTimeout: 30 * time.Second},
 			Backoff: mqtt.Backoff{Min: time.Second, Max: 10 * time.Second}, Ack: wire.AckReceipt, Trusted: trusted,
 			AckTimeout: 30 * time.Second, ReceiptTimeout: 20 * time.Second, Status: s.status(d, trusted), Log: quiet,
@@ -59,12 +60,14 @@ func newSwarm(n int, broker string, trusted []ed25519.PublicKey) (*swarm, error)
 
 func (s *swarm) header(d *drone) wire.Header {
 	now := time.Now()
-	return wire.Header{Fleet: "sim", Drone: d.name, Boot: d.boot, Captured: wire.At(now), MonoNS: int64(now.Sub(s.start)), Clock: wire.ClockSystem}
+	return wire.Header{Fleet: "sim", Drone: d.name, Boot: d.boot, Captured: wire.At(now),
+		MonoNS: int64(now.Sub(s.start)), Clock: wire.ClockSystem}
 }
 
 func (s *swarm) status(d *drone, trusted []ed25519.PublicKey) func() *wire.Status {
 	return func() *wire.Status {
-		m := &wire.Status{Header: s.header(d), Software: "fleetsim", Board: "simulated", Started: wire.At(s.start), Ack: wire.AckReceipt}
+		m := &wire.Status{Header: s.header(d), Software: "fleetsim", Board: "simulated", Started: wire.At(s.start),
+			Ack: wire.AckReceipt}
 		for _, k := range trusted {
 			m.Keys = append(m.Keys, wire.KeyID(k))
 		}
@@ -156,8 +159,9 @@ func (s *swarm) alert(d *drone) *wire.Alert {
 }
 
 func model() wire.Model {
-	return wire.Model{Name: "fire", SHA256: strings.Repeat("0af9", 16), RequestedPrecision: "int8", EffectivePrecision: "int8",
-		RequestedProvider: "cpu", EffectiveProvider: "cpu"}
+	return wire.Model{Name: "fire", SHA256: strings.Repeat("0af9", 16), RequestedPrecision: "int8",
+		EffectivePrecision: "int8",
+		RequestedProvider:  "cpu", EffectiveProvider: "cpu"}
 }
 
 // bulk is statistics or health in turn.
@@ -169,7 +173,8 @@ func (s *swarm) bulk(d *drone, n int) wire.Message {
 	counts := []uint64{10, 20, 200, 60, 9, 1}
 	stage := wire.Histogram{SubBits: 4, Count: 300, SumNS: 3e9, MinNS: 9e6, MaxNS: 2e7, First: 300, Counts: counts}
 	return &wire.Stats{Header: s.header(d), PeriodMS: 10_000, FPS: 29.9, Frames: wire.Frames{Captured: 300, Inferred: 299},
-		Stages: []wire.Stage{{Name: "infer", Histogram: stage}, {Name: "total", Histogram: stage}}, Models: []wire.Model{model()}}
+		Stages: []wire.Stage{{Name: "infer", Histogram: stage}, {Name: "total",
+			Histogram: stage}}, Models: []wire.Model{model()}}
 }
 
 // waiting sums up what has not arrived.

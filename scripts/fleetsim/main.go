@@ -61,7 +61,8 @@ func parse(args []string) (o options, err error) {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if o.drones < 1 || o.rate < 1 || o.seconds < 1 || o.killNode && !o.cluster || o.storm && (o.broker != "" || o.cluster) || f.NArg() > 0 {
-		return o, fmt.Errorf("%w: want positive numbers; --kill-node needs --cluster; --storm needs a mosquitto of its own", errUsage)
+		return o, fmt.Errorf("%w: want positive numbers; --kill-node needs --cluster; --storm needs a mosquitto of its own",
+			errUsage)
 	}
 	if o.launch <= 0 {
 		o.launch = time.Duration(o.drones) * time.Millisecond

@@ -110,7 +110,8 @@ func TestCancelledContext(t *testing.T) {
 func TestPassword(t *testing.T) {
 	b := start(t, broker.Options{Username: "drone", Password: "s3cret"})
 	dial(t, b.URL(), mqtt.Broker{Username: "drone", Password: "s3cret"}).Disconnect(time.Second)
-	if _, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: b.URL(), Username: "drone", Password: "wrong"}, mqtt.Session{ClientID: "x"}); err == nil {
+	if _, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: b.URL(), Username: "drone", Password: "wrong"},
+		mqtt.Session{ClientID: "x"}); err == nil {
 		t.Error("a wrong password was accepted")
 	}
 }
@@ -167,7 +168,8 @@ func TestReadAccounts(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
-	for _, bad := range []string{"", "# nobody\n", "secret", "a:x\na:y", "f/:x", "/d:x", "f/d/e:x", "f/+:x", "f/*:x", ":x", "name:"} {
+	for _, bad := range []string{"", "# nobody\n", "secret", "a:x\na:y", "f/:x", "/d:x", "f/d/e:x", "f/+:x", "f/*:x",
+		":x", "name:"} {
 		_, err := broker.ReadAccounts(strings.NewReader(bad))
 		if !errors.Is(err, broker.ErrAccounts) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: got %v, want ErrAccounts without the line", bad, err)

@@ -19,7 +19,8 @@ type Cluster struct {
 // Validate reports what is missing or malformed.
 func (c *Cluster) Validate() error {
 	if c.Name == "" || len(c.Routes) < 2 {
-		return fmt.Errorf("cluster: got name %q and %d routes, want a name and the addresses of all brokers", c.Name, len(c.Routes))
+		return fmt.Errorf("cluster: got name %q and %d routes, want a name and the addresses of all brokers", c.Name,
+			len(c.Routes))
 	}
 	for _, address := range append([]string{c.Listen}, c.Routes...) {
 		if _, _, err := net.SplitHostPort(address); err != nil {

@@ -74,7 +74,8 @@ type Model struct {
 
 // New returns an empty screen.
 func New(ctx context.Context, acknowledge Acknowledge, now func() time.Time) Model {
-	return Model{ctx: ctx, acknowledge: acknowledge, now: now, events: make(map[int64]*store.Event), width: 80, height: 24, down: "connecting"}
+	return Model{ctx: ctx, acknowledge: acknowledge, now: now, events: make(map[int64]*store.Event), width: 80,
+		height: 24, down: "connecting"}
 }
 
 // second makes ages go on.
@@ -136,7 +137,8 @@ func (m *Model) passes(e *store.Event) bool {
 	if m.openOnly && e.Verdict != nil {
 		return false
 	}
-	text := strings.ToLower(strings.Join([]string{e.Fleet, e.Drone, string(e.Task), e.Label, string(e.Phase), e.Event}, " "))
+	text := strings.ToLower(strings.Join([]string{e.Fleet, e.Drone, string(e.Task), e.Label, string(e.Phase), e.Event},
+		" "))
 	for _, word := range strings.Fields(strings.ToLower(m.filter)) {
 		if !strings.Contains(text, word) {
 			return false

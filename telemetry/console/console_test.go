@@ -22,9 +22,11 @@ var t0 = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 
 func event(id int64, drone, label string) *store.Event {
 	return &store.Event{
-		ID: id, Row: id, Fleet: "valley", Drone: drone, Event: fmt.Sprintf("%s-b-%d", drone, id), Task: wire.TaskFire, Label: label,
+		ID: id, Row: id, Fleet: "valley", Drone: drone, Event: fmt.Sprintf("%s-b-%d", drone,
+			id), Task: wire.TaskFire, Label: label,
 		Phase: wire.PhaseBegin, Steps: 1, Started: wire.At(t0), First: wire.At(t0), Last: wire.At(t0), Peak: 0.9, Clock: wire.ClockGPS,
-		Latest: &wire.Alert{Evidence: wire.Evidence{Agree: 6, Window: 8, Threshold: 0.6, Model: wire.Model{Name: "fire", SHA256: "0af9"}}},
+		Latest: &wire.Alert{Evidence: wire.Evidence{Agree: 6, Window: 8, Threshold: 0.6, Model: wire.Model{Name: "fire",
+			SHA256: "0af9"}}},
 	}
 }
 

@@ -148,8 +148,10 @@ func (m Model) detailLines() []string {
 		fmt.Sprintf("phase     %s, revision %d, %d alerts received", e.Phase, e.Revision, e.Steps),
 		fmt.Sprintf("occurred  %s (clock: %s)", local(e.Started), e.Clock),
 		fmt.Sprintf("received  %s, latest %s", local(e.First), local(e.Last)),
-		fmt.Sprintf("why       %d of %d frames above %.2f; score %.2f, highest %.2f", v.Agree, v.Window, v.Threshold, v.Calibrated, e.Peak),
-		clean(fmt.Sprintf("model     %s %.12s, %s on %s", v.Model.Name, v.Model.SHA256, v.Model.EffectivePrecision, v.Model.EffectiveProvider)),
+		fmt.Sprintf("why       %d of %d frames above %.2f; score %.2f, highest %.2f", v.Agree, v.Window, v.Threshold,
+			v.Calibrated, e.Peak),
+		clean(fmt.Sprintf("model     %s %.12s, %s on %s", v.Model.Name, v.Model.SHA256, v.Model.EffectivePrecision,
+			v.Model.EffectiveProvider)),
 		"scores    " + scores(v.Scores),
 		"position  " + position(v.Position, v.View),
 	}

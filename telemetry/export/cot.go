@@ -81,15 +81,18 @@ func encodeCoT(e *store.Event, o Options) ([]byte, error) {
 	c := cotEvent{
 		Version: "2.0", UID: uid(e), Type: cotMarker, How: "m-g", OpEx: opEx(o.mode(e)),
 		Time: cotTime(now), Start: cotTime(e.Started.Time), Stale: cotTime(staleAt(e, now, o.Stale)),
-		Point: cotPoint{fmt.Sprintf("%.7f", p.Lat), fmt.Sprintf("%.7f", p.Lon), cotUnknown, precision(p.UncertaintyM), cotUnknown},
+		Point: cotPoint{fmt.Sprintf("%.7f", p.Lat), fmt.Sprintf("%.7f", p.Lon), cotUnknown, precision(p.UncertaintyM),
+			cotUnknown},
 		Detail: cotDetail{
 			Contact: cotContact{xmlText(callsign(e, o))}, Remarks: headline(e, o) + ". " + why(e),
-			Emberwing: cotOwn{xmlText(e.Event), xmlText(e.Label), string(e.Phase), e.Revision, fmt.Sprintf("%.4f", e.Peak), verdictOf(e)},
-			Link:      &cotCreator{"emberwing." + clean(e.Fleet) + "." + clean(e.Drone), "p-p", cotDrone},
+			Emberwing: cotOwn{xmlText(e.Event), xmlText(e.Label), string(e.Phase), e.Revision, fmt.Sprintf("%.4f", e.Peak),
+				verdictOf(e)},
+			Link: &cotCreator{"emberwing." + clean(e.Fleet) + "." + clean(e.Drone), "p-p", cotDrone},
 		},
 	}
 	if v := e.Latest.Evidence.View; v != nil {
-		c.Detail.Sensor = &cotSensor{fmt.Sprintf("%.1f", v.HeadingDeg), fmt.Sprintf("%.1f", v.FOVDeg), fmt.Sprintf("%.0f", coneLength)}
+		c.Detail.Sensor = &cotSensor{fmt.Sprintf("%.1f", v.HeadingDeg), fmt.Sprintf("%.1f", v.FOVDeg), fmt.Sprintf("%.0f",
+			coneLength)}
 	}
 	if judge(e) == confirmed {
 		c.How = "h-c" // a person has looked at what the machine computed

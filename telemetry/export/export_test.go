@@ -31,11 +31,13 @@ var t0 = time.Date(2026, 5, 4, 3, 2, 1, 123e6, time.UTC)
 // smoke is an event as it stands after its first alert.
 func smoke() *store.Event {
 	a := &wire.Alert{
-		Header: wire.Header{Fleet: "valley", Drone: "kite-7", Boot: "0123456789abcdef", Seq: 41, Captured: wire.At(t0), Clock: wire.ClockGPS},
-		Event:  "kite-7-0123456789abcdef-41", Task: wire.TaskFire, Phase: wire.PhaseBegin, Label: "smoke", Started: wire.At(t0.Add(-2 * time.Second)),
+		Header: wire.Header{Fleet: "valley", Drone: "kite-7", Boot: "0123456789abcdef", Seq: 41, Captured: wire.At(t0),
+			Clock: wire.ClockGPS},
+		Event: "kite-7-0123456789abcdef-41", Task: wire.TaskFire, Phase: wire.PhaseBegin, Label: "smoke", Started: wire.At(t0.Add(-2 * time.Second)),
 		Evidence: wire.Evidence{
 			Agree: 6, Window: 8, Calibrated: 0.87, Peak: 0.9, Threshold: 0.6,
-			Model:    wire.Model{Name: "fire <v2> & more", SHA256: strings.Repeat("0af9", 16), EffectivePrecision: "int8", EffectiveProvider: "cpu"},
+			Model: wire.Model{Name: "fire <v2> & more", SHA256: strings.Repeat("0af9", 16), EffectivePrecision: "int8",
+				EffectiveProvider: "cpu"},
 			Position: &wire.Position{Lat: 46.5, Lon: 7.25, AltM: 1210, UncertaintyM: 4},
 			View:     &wire.View{HeadingDeg: 350, BearingDeg: 12, FOVDeg: 62},
 		}}
@@ -51,7 +53,8 @@ func eventOf(a *wire.Alert) *store.Event {
 }
 
 func withVerdict(e *store.Event, v wire.Verdict) *store.Event {
-	e.Verdict = &store.Verdict{Verdict: string(v), Operator: "ann", Note: "sun & \"glare\"", Station: "hill", At: wire.At(t0.Add(time.Minute))}
+	e.Verdict = &store.Verdict{Verdict: string(v), Operator: "ann", Note: "sun & \"glare\"", Station: "hill",
+		At: wire.At(t0.Add(time.Minute))}
 	e.Row = 20
 	return e
 }
@@ -172,7 +175,8 @@ func TestSchemasRefuse(t *testing.T) {
 
 // No machine observes: that takes a person.
 func TestCertaintyOfCAP(t *testing.T) {
-	want := map[string]string{"begin": "Likely", "end": "Likely", "weak": "Possible", "drill": "Likely", "gesture": "Likely",
+	want := map[string]string{"begin": "Likely", "end": "Likely", "weak": "Possible", "drill": "Likely",
+		"gesture":   "Likely",
 		"confirmed": "Observed", "rejected": "Unlikely"}
 	for name, e := range samples() {
 		got := string(encode(t, export.CAP, e, export.Options{}))

@@ -184,7 +184,8 @@ func TestStandbyTakesOver(t *testing.T) {
 }
 
 func TestTargets(t *testing.T) {
-	for _, bad := range []string{"", "cap", "pdf=http://h", "cap=ftp://h/x", "cot=udp://h", "cap=http://", "geojson=file://", "cap=::"} {
+	for _, bad := range []string{"", "cap", "pdf=http://h", "cap=ftp://h/x", "cot=udp://h", "cap=http://",
+		"geojson=file://", "cap=::"} {
 		if _, err := export.ParseTarget(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}

@@ -33,7 +33,8 @@ func encodeGeoJSON(e *store.Event, o Options) ([]byte, error) {
 	if p != nil && v != nil && v.FOVDeg > 0 && v.FOVDeg < 180 {
 		c.Features = append(c.Features, feature{
 			Type: "Feature", ID: uid(e) + ".cone", Geometry: cone(p, v),
-			Properties: map[string]any{"event": e.Event, "kind": "view", "bearing_deg": v.BearingDeg, "heading_deg": v.HeadingDeg, "fov_deg": v.FOVDeg},
+			Properties: map[string]any{"event": e.Event, "kind": "view", "bearing_deg": v.BearingDeg,
+				"heading_deg": v.HeadingDeg, "fov_deg": v.FOVDeg},
 		})
 	}
 	b, err := json.Marshal(c)

@@ -71,7 +71,8 @@ func (t Target) Open() (Sink, error) {
 		}
 		return datagrams{conn}, nil
 	}
-	return &poster{url: t.URL.String(), contentType: t.Format.ContentType(), client: &http.Client{Timeout: sendTimeout}}, nil
+	return &poster{url: t.URL.String(), contentType: t.Format.ContentType(),
+		client: &http.Client{Timeout: sendTimeout}}, nil
 }
 
 const sendTimeout = 10 * time.Second

@@ -258,8 +258,10 @@ func (f *Follower) Acknowledge(ctx context.Context, event int64, verdict wire.Ve
 }
 
 // Order sends a command for a drone and returns its number.
-func (f *Follower) Order(ctx context.Context, fleet, drone string, verb wire.Verb, args any, operator string) (id int64, err error) {
-	body, err := json.Marshal(map[string]any{"fleet": fleet, "drone": drone, "verb": verb, "args": args, "operator": operator})
+func (f *Follower) Order(ctx context.Context, fleet, drone string, verb wire.Verb, args any,
+	operator string) (id int64, err error) {
+	body, err := json.Marshal(map[string]any{"fleet": fleet, "drone": drone, "verb": verb, "args": args,
+		"operator": operator})
 	if err != nil {
 		return 0, err
 	}

@@ -61,7 +61,10 @@ type feed struct {
 
 func newFeed(t *testing.T, change ...func(*Options)) *feed {
 	f := &feed{t: t}
-	opts := Options{Broker: mqtt.Broker{URL: "tcp://h"}, Handler: HandlerFunc(func(r Received) { f.got = append(f.got, r) })}
+	opts := Options{Broker: mqtt.Broker{URL: "tcp://h"}, Handler: HandlerFunc(func(r Received) {
+		f.got = append(f.got,
+			r)
+	})}
 	for _, c := range change {
 		c(&opts)
 	}
@@ -82,11 +85,13 @@ func (f *feed) send(m wire.Message) {
 }
 
 func head(drone, boot string, seq uint64) wire.Header {
-	return wire.Header{Fleet: "f", Drone: drone, Boot: boot, Seq: seq, Captured: wire.At(time.Unix(1_700_000_000, 0)), Clock: wire.ClockGPS}
+	return wire.Header{Fleet: "f", Drone: drone, Boot: boot, Seq: seq, Captured: wire.At(time.Unix(1_700_000_000, 0)),
+		Clock: wire.ClockGPS}
 }
 
 func status(drone, boot string, generation uint64, s wire.StatusState) *wire.Status {
-	return &wire.Status{Header: head(drone, boot, 0), State: s, Generation: generation, Software: "x", Started: wire.At(time.Unix(1, 0))}
+	return &wire.Status{Header: head(drone, boot, 0), State: s, Generation: generation, Software: "x",
+		Started: wire.At(time.Unix(1, 0))}
 }
 
 func alert(drone, boot string, seq uint64, revision int) *wire.Alert {

@@ -189,7 +189,8 @@ func (r *Receiver) handle(m mqtt.Message) {
 	missing := drone.alerts.Count()
 	r.mu.Unlock()
 	if verdict == fresh {
-		r.opts.Handler.Handle(Received{Message: decoded, At: now, Bytes: len(m.Payload), Retained: m.Retained, Missing: missing})
+		r.opts.Handler.Handle(Received{Message: decoded, At: now, Bytes: len(m.Payload), Retained: m.Retained,
+			Missing: missing})
 	}
 }
 

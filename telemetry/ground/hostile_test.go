@@ -88,7 +88,8 @@ func forgedVerdict(t *testing.T, verb wire.Verb) *wire.Command {
 		t.Fatal(err)
 	}
 	c := &wire.Command{Header: header("victim", "b1", 0), Verb: verb, Counter: 1,
-		Acknowledge: &wire.Acknowledge{Event: alertOf("victim", "b1", 1, 0, 1).Event, Verdict: wire.VerdictCloud, By: "mallory"}}
+		Acknowledge: &wire.Acknowledge{Event: alertOf("victim", "b1", 1, 0, 1).Event, Verdict: wire.VerdictCloud,
+			By: "mallory"}}
 	if err := wire.Sign(c, key); err != nil {
 		t.Fatal(err)
 	}
@@ -114,16 +115,21 @@ func TestAccountsConfineDrones(t *testing.T) {
 	watcher := dial(t, as("watch", "w"), "watcher", "ew/1/+/+/alert/+")
 
 	// The server ends the connection, or answers nothing, when it refuses a message.
-	for i, topic := range []string{"ew/1/f/victim/alert/fire", "ew/1/f/victim/receipt", "ew/1/f/victim/cmd/mute", "ew/1/f/mal.lory/cmd/mute", "ew/ground/1/a"} {
+	for i, topic := range []string{"ew/1/f/victim/alert/fire", "ew/1/f/victim/receipt", "ew/1/f/victim/cmd/mute",
+		"ew/1/f/mal.lory/cmd/mute", "ew/ground/1/a"} {
 		m := dial(t, as("f/mal.lory", "m"), fmt.Sprintf("m%d", i))
 		m.conn.Publish(mqtt.Message{Topic: topic, Payload: encode(t, alertOf("victim", "b1", 1, 0, 1)), QoS: 1})
-		m.conn.Publish(mqtt.Message{Topic: "ew/1/f/mal.lory/alert/fire", Payload: encode(t, alertOf("mal.lory", "b1", i, 0, uint64(i+1))), QoS: 1})
+		m.conn.Publish(mqtt.Message{Topic: "ew/1/f/mal.lory/alert/fire", Payload: encode(t, alertOf("mal.lory", "b1", i, 0,
+			uint64(i+1))), QoS: 1})
 		telemetrytest.Eventually(t, "what comes after is seen, or the connection has ended", func() bool {
 			return m.conn.Err() != nil || r.station.Stats().Stored > uint64(i)
 		})
 	}
 	victim.send(alertOf("victim", "b1", 7, 0, 1))
-	telemetrytest.Eventually(t, "the victim gets a receipt", func() bool { return len(receipted(t, victim, "b1", public(r.key))) == 1 })
+	telemetrytest.Eventually(t, "the victim gets a receipt", func() bool {
+		return len(receipted(t, victim, "b1",
+			public(r.key))) == 1
+	})
 	if _, err := r.store.EventByKey(t.Context(), "f", "victim", "b1", alertOf("victim", "b1", 1, 0, 1).Event); err == nil {
 		t.Error("another drone's alert was taken for the victim's")
 	}
@@ -133,7 +139,8 @@ func TestAccountsConfineDrones(t *testing.T) {
 			t.Errorf("the victim got %+v", m)
 		}
 	}
-	if _, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: as("f/victim", "wrong")}, mqtt.Session{ClientID: "x"}); err == nil {
+	if _, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: as("f/victim", "wrong")},
+		mqtt.Session{ClientID: "x"}); err == nil {
 		t.Error("a wrong password was accepted")
 	}
 }

@@ -53,7 +53,8 @@ func (s *Station) decode(m mqtt.Message, now time.Time) wire.Message {
 	s.stats.noteBad(err)
 	if now.Sub(s.lastBad) >= time.Second { // at most one line a second
 		s.lastBad = now
-		s.opts.Log.Warn("bad message", "err", err, "malformed", s.stats.Malformed, "mismatched", s.stats.Mismatched, "oversized", s.stats.Oversized)
+		s.opts.Log.Warn("bad message", "err", err, "malformed", s.stats.Malformed, "mismatched", s.stats.Mismatched,
+			"oversized", s.stats.Oversized)
 	}
 	return nil
 }
@@ -189,7 +190,8 @@ func (s *Station) settle(batch []arrived, outcomes []store.Outcome) {
 		if o.Fate != store.Stored {
 			continue
 		}
-		s.deliver(Received{Message: batch[i].Message, At: batch[i].At, Bytes: len(batch[i].Payload), Missing: o.Missing, Entry: o.Entry})
+		s.deliver(Received{Message: batch[i].Message, At: batch[i].At, Bytes: len(batch[i].Payload), Missing: o.Missing,
+			Entry: o.Entry})
 		s.toPage.Since(batch[i].At)
 	}
 }

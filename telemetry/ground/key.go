@@ -65,7 +65,8 @@ func makeKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
-	err = errors.Join(pem.Encode(f, &pem.Block{Type: keyBlock, Bytes: der}), f.Sync(), f.Close(), syncDir(filepath.Dir(path)))
+	err = errors.Join(pem.Encode(f, &pem.Block{Type: keyBlock, Bytes: der}), f.Sync(), f.Close(),
+		syncDir(filepath.Dir(path)))
 	if err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}

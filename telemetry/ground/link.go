@@ -142,7 +142,8 @@ func (l *link) session(ctx, attempt context.Context, handle func(mqtt.Message)) 
 const disconnectTime = 250 * time.Millisecond
 
 // serve subscribes and handles messages until something ends.
-func (l *link) serve(ctx, attempt context.Context, conn *mqtt.Conn, upFor *time.Duration, handle func(mqtt.Message)) error {
+func (l *link) serve(ctx, attempt context.Context, conn *mqtt.Conn, upFor *time.Duration,
+	handle func(mqtt.Message)) error {
 	subscription := conn.Subscribe(l.filters...)
 	subscribed, tooLate := subscription.Done(), attempt.Done()
 	var up time.Time

@@ -115,7 +115,8 @@ func commandOf(o *store.Order) (*wire.Command, error) {
 
 // Command makes a command durable and returns its number; it is sent until the drone has
 // answered. The error is ErrCommand unless the store has failed.
-func (s *Station) Command(ctx context.Context, fleet, drone string, verb wire.Verb, args json.RawMessage, operator string) (int64, error) {
+func (s *Station) Command(ctx context.Context, fleet, drone string, verb wire.Verb, args json.RawMessage,
+	operator string) (int64, error) {
 	order, err := newOrder(fleet, drone, verb, args, operator)
 	if err != nil {
 		return 0, err
@@ -254,7 +255,8 @@ func (s *Station) handleVerdict(c *wire.Command) {
 		return
 	}
 	entry, err := s.opts.Store.Acknowledge(context.Background(), store.Acknowledgement{
-		Event: e.ID, Verdict: string(a.Verdict), Note: a.Note, Operator: cmp.Or(a.By, "?"), Station: "key " + c.Key, At: c.Captured.Time, Replace: true,
+		Event: e.ID, Verdict: string(a.Verdict), Note: a.Note, Operator: cmp.Or(a.By,
+			"?"), Station: "key " + c.Key, At: c.Captured.Time, Replace: true,
 	})
 	if err != nil {
 		s.opts.Log.Error("verdict of another station not stored", "err", err)

@@ -143,7 +143,8 @@ func NewStation(opts StationOptions) (*Station, error) {
 	}
 	s := &Station{
 		opts: opts, boot: wire.NewBoot(), fleet: newFleet(opts.MaxDrones, 0), alarms: make(map[string]wire.Condition),
-		arrivals: make(chan arrived, queueLength), receipts: make(chan []*wire.Receipt, queueLength), wake: make(chan struct{}, 1),
+		arrivals: make(chan arrived, queueLength), receipts: make(chan []*wire.Receipt,
+			queueLength), wake: make(chan struct{}, 1),
 		feed: newFeedLog(opts.Store),
 	}
 	s.peers = newPeers(opts.Name, opts.Beacon)

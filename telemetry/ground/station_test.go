@@ -154,7 +154,8 @@ func dial(t *testing.T, url, id string, filters ...string) *client {
 
 func (c *client) publish(topic string, payload []byte) {
 	c.t.Helper()
-	if err := c.conn.Wait(c.t.Context(), c.conn.Publish(mqtt.Message{Topic: topic, Payload: payload, QoS: 1})); err != nil {
+	if err := c.conn.Wait(c.t.Context(), c.conn.Publish(mqtt.Message{Topic: topic, Payload: payload,
+		QoS: 1})); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -189,12 +190,14 @@ func (c *client) messages() (out []wire.Message) {
 }
 
 func header(drone, boot string, seq uint64) wire.Header {
-	return wire.Header{Fleet: "f", Drone: drone, Boot: boot, Seq: seq, Captured: wire.At(start), Published: wire.At(start), Clock: wire.ClockGPS}
+	return wire.Header{Fleet: "f", Drone: drone, Boot: boot, Seq: seq, Captured: wire.At(start),
+		Published: wire.At(start), Clock: wire.ClockGPS}
 }
 
 func alertOf(drone, boot string, event, revision int, seq uint64) *wire.Alert {
 	return &wire.Alert{
-		Header: header(drone, boot, seq), Event: wire.EventID(drone, boot, uint64(event)), Task: wire.TaskFire, Phase: wire.PhaseUpdate,
+		Header: header(drone, boot, seq), Event: wire.EventID(drone, boot,
+			uint64(event)), Task: wire.TaskFire, Phase: wire.PhaseUpdate,
 		Revision: revision, Label: "smoke", Started: wire.At(start),
 		Evidence: wire.Evidence{Window: 8, Agree: 6, Calibrated: 0.5, Peak: 0.5, Threshold: 0.4, Model: wire.Model{
 			Name: "fire", SHA256: strings.Repeat("a", 64), RequestedPrecision: "int8", EffectivePrecision: "int8",
@@ -203,8 +206,9 @@ func alertOf(drone, boot string, event, revision int, seq uint64) *wire.Alert {
 }
 
 func onlineStatus(drone, boot string, keys ...string) *wire.Status {
-	return &wire.Status{Header: header(drone, boot, 0), State: wire.Online, Generation: 1, Software: "x", Started: wire.At(start),
-		Ack: wire.AckReceipt, Keys: keys}
+	return &wire.Status{Header: header(drone, boot, 0), State: wire.Online, Generation: 1, Software: "x",
+		Started: wire.At(start),
+		Ack:     wire.AckReceipt, Keys: keys}
 }
 
 // receipted returns the numbers that receipts for a boot cover, checking each signature.
@@ -247,7 +251,10 @@ func TestStationStoresAnswersAndShowsOnce(t *testing.T) {
 		r.until("everything is in", func(s ground.StationStats) bool {
 			return s.Stored == 20 && s.Replayed == 1 && len(r.alertsShown()) >= 20
 		})
-		telemetrytest.Eventually(t, "receipts for everything", func() bool { return len(receipted(t, drone, "b1", public(r.key))) == 20 })
+		telemetrytest.Eventually(t, "receipts for everything", func() bool {
+			return len(receipted(t, drone, "b1",
+				public(r.key))) == 20
+		})
 		if got := r.alertsShown(); len(got) != 20 || len(slices.Compact(slices.Sorted(slices.Values(got)))) != 20 {
 			t.Errorf("got %v, want 20 alerts, each once", got)
 		}
@@ -367,7 +374,8 @@ func TestTwoStationsAgree(t *testing.T) {
 				t.Errorf("%s: got %v, want one alert", r.name, got)
 			}
 		}
-		if _, err := one.station.Acknowledge(t.Context(), ground.Acknowledgement{Event: 1, Verdict: wire.VerdictDust, Operator: "ann"}); err != nil {
+		if _, err := one.station.Acknowledge(t.Context(), ground.Acknowledgement{Event: 1, Verdict: wire.VerdictDust,
+			Operator: "ann"}); err != nil {
 			t.Fatal(err)
 		}
 		two.until("the verdict arrives", func(s ground.StationStats) bool { return s.Verdicts == 1 })

@@ -17,7 +17,7 @@ import (
 // Times of a stream.
 const (
 	pingEvery  = 2 * time.Second        // the browser mistrusts a stream that is silent for longer
-	paceEvery  = 40 * time.Millisecond  // at most one batch in this time
+	paceEvery  = 20 * time.Millisecond  // at most one batch in this time
 	takesNone  = 10 * time.Second       // a browser that takes nothing for this long is dropped
 	closeGrace = 250 * time.Millisecond // for a last write when the page closes
 )

@@ -67,7 +67,8 @@ const orderColumns = "SELECT id, fleet, drone, verb, args, event, operator, stat
 func scanOrder(row scanner) (o Order, err error) {
 	var args string
 	var created, updated int64
-	err = row.Scan(&o.ID, &o.Fleet, &o.Drone, &o.Verb, &args, &o.Event, &o.Operator, &o.State, &o.Text, &o.Counter, &o.Attempts, &created, &updated)
+	err = row.Scan(&o.ID, &o.Fleet, &o.Drone, &o.Verb, &args, &o.Event, &o.Operator, &o.State, &o.Text, &o.Counter,
+		&o.Attempts, &created, &updated)
 	o.Args, o.Created, o.Updated = json.RawMessage(args), atMilli(created), atMilli(updated)
 	return o, err
 }

@@ -27,7 +27,8 @@ func describeJPEG(body []byte) (Picture, error) {
 		return Picture{}, fmt.Errorf("%w: %w", errPicture, err)
 	}
 	sum := sha256.Sum256(body)
-	return Picture{Type: "image/jpeg", Bytes: len(body), Width: size.Width, Height: size.Height, SHA256: hex.EncodeToString(sum[:])}, nil
+	return Picture{Type: "image/jpeg", Bytes: len(body), Width: size.Width, Height: size.Height,
+		SHA256: hex.EncodeToString(sum[:])}, nil
 }
 
 // picture keeps body if the event has none as wide, and reports whether it does.

@@ -67,7 +67,8 @@ func fly(path string) error {
 			fmt.Println(nameOf(m.(*wire.Alert)))
 		}
 	}
-	if _, err := s.Acknowledge(context.Background(), store.Acknowledgement{Event: 1, Verdict: "cloud", Operator: "ann", At: t0}); err != nil {
+	if _, err := s.Acknowledge(context.Background(), store.Acknowledgement{Event: 1, Verdict: "cloud", Operator: "ann",
+		At: t0}); err != nil {
 		return err
 	}
 	fmt.Println("verdict")

@@ -228,7 +228,8 @@ func (b *batch) putAlert(d *droneRow, a *wire.Alert, in *Arrival) (Outcome, erro
 // beginEvent stores the first alert of an event, which need not be its begin.
 func (b *batch) beginEvent(d *droneRow, a *wire.Alert, in *Arrival) (Outcome, error) {
 	at, row, event := in.At.UnixMilli(), b.row+1, int64(0)
-	err := b.scan(insertEvent, []any{d.id, a.Boot, a.Event, a.Task, a.Label, a.Phase, a.Revision, at, at, a.Evidence.Peak, row, row}, &event)
+	err := b.scan(insertEvent, []any{d.id, a.Boot, a.Event, a.Task, a.Label, a.Phase, a.Revision, at, at,
+		a.Evidence.Peak, row, row}, &event)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -251,7 +252,8 @@ func (b *batch) feedAlert(event int64, a *wire.Alert, in *Arrival) (Outcome, err
 	if err := b.thumb(event, a); err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{Entry: &Entry{Row: b.row, Kind: EntryAlert, At: wire.At(in.At), Event: &Event{ID: event}, Alert: a}}, nil
+	return Outcome{Entry: &Entry{Row: b.row, Kind: EntryAlert, At: wire.At(in.At), Event: &Event{ID: event},
+		Alert: a}}, nil
 }
 
 // feed appends a row.

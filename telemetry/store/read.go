@@ -29,14 +29,16 @@ func scanEvent(row scanner) (Event, error) {
 	var body, verdict []byte
 	var delivery, kind, sha sql.NullString
 	var width, height, bytes sql.NullInt64
-	err := row.Scan(&e.ID, &e.Row, &e.Fleet, &e.Drone, &e.Boot, &e.Event, &e.Task, &e.Label, &e.Phase, &e.Revision, &e.Steps,
+	err := row.Scan(&e.ID, &e.Row, &e.Fleet, &e.Drone, &e.Boot, &e.Event, &e.Task, &e.Label, &e.Phase, &e.Revision,
+		&e.Steps,
 		&first, &last, &e.Peak, &topic, &body, &flags, &verdict, &delivery, &kind, &width, &height, &sha, &bytes)
 	if err != nil {
 		return e, err
 	}
 	e.First, e.Last = atMilli(first), atMilli(last)
 	if kind.Valid {
-		e.Picture = &Picture{Type: kind.String, Width: int(width.Int64), Height: int(height.Int64), SHA256: sha.String, Bytes: int(bytes.Int64)}
+		e.Picture = &Picture{Type: kind.String, Width: int(width.Int64), Height: int(height.Int64), SHA256: sha.String,
+			Bytes: int(bytes.Int64)}
 	}
 	if err := e.setLatest(topic, body, flags); err != nil {
 		return e, err
@@ -85,7 +87,8 @@ func (s *Store) EventByKey(ctx context.Context, fleet, drone, boot, event string
 // EventByName returns the newest event of a drone with that id, whichever boot it is of,
 // or ErrNotFound.
 func (s *Store) EventByName(ctx context.Context, fleet, drone, event string) (Event, error) {
-	return s.event(ctx, "WHERE d.fleet = ? AND d.drone = ? AND e.event = ? ORDER BY e.id DESC LIMIT 1", fleet, drone, event)
+	return s.event(ctx, "WHERE d.fleet = ? AND d.drone = ? AND e.event = ? ORDER BY e.id DESC LIMIT 1", fleet, drone,
+		event)
 }
 
 func (s *Store) event(ctx context.Context, where string, args ...any) (Event, error) {

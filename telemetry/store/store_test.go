@@ -24,12 +24,14 @@ func alertOf(drone string, event, revision int, seq uint64) *wire.Alert {
 		phase = wire.PhaseBegin
 	}
 	return &wire.Alert{
-		Header: wire.Header{Fleet: "f", Drone: drone, Boot: "b1", Seq: seq, Captured: wire.At(t0), Clock: wire.ClockGPS, Published: wire.At(t0)},
-		Event:  wire.EventID(drone, "b1", uint64(event)), Task: wire.TaskFire, Phase: phase, Revision: revision, Label: "smoke",
+		Header: wire.Header{Fleet: "f", Drone: drone, Boot: "b1", Seq: seq, Captured: wire.At(t0), Clock: wire.ClockGPS,
+			Published: wire.At(t0)},
+		Event: wire.EventID(drone, "b1", uint64(event)), Task: wire.TaskFire, Phase: phase, Revision: revision, Label: "smoke",
 		Started: wire.At(t0),
-		Evidence: wire.Evidence{Window: 8, Agree: 6, Calibrated: 0.5, Peak: min(0.5+float64(revision)/100, 1), Threshold: 0.4, Model: wire.Model{
-			Name: "fire", SHA256: strings.Repeat("a", 64), RequestedPrecision: "int8", EffectivePrecision: "int8",
-			RequestedProvider: "cpu", EffectiveProvider: "cpu"}},
+		Evidence: wire.Evidence{Window: 8, Agree: 6, Calibrated: 0.5, Peak: min(0.5+float64(revision)/100, 1),
+			Threshold: 0.4, Model: wire.Model{
+				Name: "fire", SHA256: strings.Repeat("a", 64), RequestedPrecision: "int8", EffectivePrecision: "int8",
+				RequestedProvider: "cpu", EffectiveProvider: "cpu"}},
 	}
 }
 
@@ -80,7 +82,8 @@ func TestAlertsAreStoredOnce(t *testing.T) {
 	again.Published = wire.At(t0.Add(time.Hour)) // each attempt to send has its own
 	other := alertOf("a", 1, 0, 1)
 	other.Label = "fire"
-	out := put(t, s, alertOf("a", 1, 0, 1), again, alertOf("b", 1, 0, 1), alertOf("a", 1, 2, 4), other, alertOf("a", 1, 1, 2))
+	out := put(t, s, alertOf("a", 1, 0, 1), again, alertOf("b", 1, 0, 1), alertOf("a", 1, 2, 4), other, alertOf("a", 1,
+		1, 2))
 	if got, want := fates(out), "010020"; got != want {
 		t.Errorf("got fates %s, want %s", got, want)
 	}
@@ -173,7 +176,8 @@ func TestOrdersEndWithTheirResult(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "ground.db"))
 	put(t, s, alertOf("a", 1, 0, 1))
 	order := &store.Order{Fleet: "f", Drone: "a", Verb: "acknowledge"}
-	if _, err := s.Acknowledge(t.Context(), store.Acknowledgement{Event: 1, Verdict: "fire", Operator: "ann", At: t0, Order: order}); err != nil {
+	if _, err := s.Acknowledge(t.Context(), store.Acknowledgement{Event: 1, Verdict: "fire", Operator: "ann", At: t0,
+		Order: order}); err != nil {
 		t.Fatal(err)
 	}
 	first, err := s.NextAttempt(t.Context(), 1, t0)
@@ -184,7 +188,8 @@ func TestOrdersEndWithTheirResult(t *testing.T) {
 	if second != first+1 {
 		t.Errorf("got counter %d, want %d", second, first+1)
 	}
-	result := &wire.Result{Header: wire.Header{Fleet: "f", Drone: "b", Boot: "b1", Seq: 2, Captured: wire.At(t0), Clock: wire.ClockGPS},
+	result := &wire.Result{Header: wire.Header{Fleet: "f", Drone: "b", Boot: "b1", Seq: 2, Captured: wire.At(t0),
+		Clock: wire.ClockGPS},
 		Verb: "acknowledge", Counter: first, Outcome: "done"}
 	put(t, s, result) // of another drone
 	if pending, _ := s.PendingOrders(t.Context(), 10); len(pending) != 1 || pending[0].Attempts != 2 {
@@ -244,7 +249,8 @@ func TestFailedWriteLeavesNothing(t *testing.T) {
 	if _, err := s.Put(ctx, []store.Arrival{arrival(t, alertOf("a", 1, 1, 2))}); err == nil {
 		t.Fatal("a cancelled write returned no error")
 	}
-	if _, err := s.Put(t.Context(), []store.Arrival{arrival(t, alertOf("a", 2, 0, 3)), {Message: new(wire.Stats)}}); err == nil {
+	if _, err := s.Put(t.Context(), []store.Arrival{arrival(t, alertOf("a", 2, 0, 3)),
+		{Message: new(wire.Stats)}}); err == nil {
 		t.Fatal("a message that is neither alert nor result was accepted")
 	}
 	if out := put(t, s, alertOf("a", 1, 1, 2)); fates(out) != "0" || out[0].Entry.Row != 2 || out[0].Missing != 0 {

@@ -78,7 +78,8 @@ func (b *batch) acknowledge(a *Acknowledgement, e *Entry, key string) error {
 		return err
 	}
 	e.Row = b.row
-	_, err = b.tx.ExecContext(b.ctx, "UPDATE events SET verdict = ?, command = ?, row = ? WHERE id = ?", b.row, v.Command, b.row, a.Event)
+	_, err = b.tx.ExecContext(b.ctx, "UPDATE events SET verdict = ?, command = ?, row = ? WHERE id = ?", b.row,
+		v.Command, b.row, a.Event)
 	return err
 }
 
@@ -87,7 +88,8 @@ func (b *batch) checkVerdict(a *Acknowledgement) error {
 		return nil
 	}
 	var body []byte
-	err := b.tx.QueryRowContext(b.ctx, "SELECT f.body FROM events e JOIN feed f ON f.row = e.verdict WHERE e.id = ?", a.Event).Scan(&body)
+	err := b.tx.QueryRowContext(b.ctx, "SELECT f.body FROM events e JOIN feed f ON f.row = e.verdict WHERE e.id = ?",
+		a.Event).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
