@@ -112,8 +112,9 @@ class Run:
         for path in args.init or []:
             print(f"weights of {path}; fresh: {nets.load(self.net, path) or 'none'}", flush=True)
         freeze(self.net, args.freeze)
-        new = [p for n, p in self.net.named_parameters() if p.requires_grad and n.startswith("fc.")]
-        body = [p for n, p in self.net.named_parameters() if p.requires_grad and not n.startswith("fc.")]
+        fresh = ("fc.",) if arch.blocks == 16 else ("fc.", "head.")  # the head of a cut network is new
+        new = [p for n, p in self.net.named_parameters() if p.requires_grad and n.startswith(fresh)]
+        body = [p for n, p in self.net.named_parameters() if p.requires_grad and not n.startswith(fresh)]
         self.optimiser = torch.optim.AdamW(
             [dict(params=body, lr=args.lr), dict(params=new, lr=args.head_lr * args.lr)], weight_decay=args.decay
         )

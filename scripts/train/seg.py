@@ -121,7 +121,10 @@ def fit(args):
     for path in args.init or []:
         print(f"weights of {path}; fresh: {', '.join(nets.load(net, path)) or 'none'}", flush=True)
     fire_fit.freeze(net, args.freeze)
-    optimiser = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], args.lr, weight_decay=0.01)
+    body = [p for n, p in net.named_parameters() if p.requires_grad and n.startswith("blocks.")]
+    path_down = [p for n, p in net.named_parameters() if not n.startswith(("stem.", "blocks."))]
+    groups = [dict(params=body, lr=args.lr), dict(params=path_down, lr=10 * args.lr)]
+    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: fire_fit.rate(s, args))
     average, step = Average(net), 0
     if last.exists():
@@ -213,8 +216,8 @@ def main(argv=None):
     p.add_argument("--init", type=Path, action="append", help="weights of `fire` or of an earlier run to start from")
     p.add_argument("--steps", type=int, default=450)
     p.add_argument("--batch", type=int, default=24)
-    p.add_argument("--lr", type=float, default=6e-4)
-    p.add_argument("--freeze", type=int, default=3, help="blocks kept fixed after the stem (default 3)")
+    p.add_argument("--lr", type=float, default=4e-4, help="peak rate of the encoder; ten times that for what is new")
+    p.add_argument("--freeze", type=int, default=5, help="blocks kept fixed after the stem (default 5)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--workers", type=int, default=1)
