@@ -17,7 +17,7 @@ import fire_data
 import nets
 import photos
 import preprocess
-from train import Average, quiet, save
+from loop import Average, quiet, save
 
 
 def loss_of(logits, y, smoothing=0.05):

@@ -15,7 +15,7 @@ import fire_fit
 import nets
 import photos
 import qat
-from train import Average, save
+from loop import Average, save
 
 
 def prepared(args, size, stream):

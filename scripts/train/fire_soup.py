@@ -12,7 +12,7 @@ import fire_data
 import fire_fit
 import nets
 import photos
-from train import save
+from loop import save
 
 
 def main(argv=None):

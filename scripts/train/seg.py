@@ -23,7 +23,7 @@ import fire_fit
 import nets
 import photos
 import preprocess
-from train import Average, quiet, save
+from loop import Average, quiet, save
 
 SIZE = 224
 
