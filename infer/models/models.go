@@ -11,7 +11,7 @@ import (
 // FS holds the embedded models, for infer.Load and infer.Resolve. Only the
 // embed directive sets it.
 //
-//go:embed fire gesture hand
+//go:embed fire fire-nano fire-gate fire-seg gesture hand
 var FS embed.FS
 
 // List returns the names of the embedded models, sorted.

@@ -4,12 +4,14 @@ manifest.
 Written models: opset 13, IR 8, batch 1. Outputs of a classifier: logits [1,3], features [1,32], cam [1,3,h,w].
 Variants: fp32; int8 for a CPU (uint8 activations with a zero point, which absorbs ReLU6, int8 weights per channel,
 calibrated);
-int8 for TensorRT (Q/DQ, int8 activations with zero point 0) after quantisation-aware training.
+int8 for TensorRT and any other (Q/DQ, int8 activations with zero point 0) after quantisation-aware training.
 """
 
 import argparse
+import copy
 import hashlib
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 import evaluate
 import export
 import fire_data
+import fire_fit
 import fire_stats
 import nets
 import photos
@@ -41,6 +44,7 @@ TEXT = {
 WARNING = (
     " Trained on photographs gathered from the web; licences of three sources are not verified. See MODEL_CARD.md."
 )
+DELICATE = {"fire": ("/stem/", "/blocks.0/")}  # float in the INT8 file: three smoke photographs hang on them
 METHODS = {
     "minmax": (CalibrationMethod.MinMax, {}),
     "percentile 99.999": (CalibrationMethod.Percentile, dict(CalibPercentile=99.999)),
@@ -77,13 +81,18 @@ def resized(pixels, size):
     return Image.fromarray(np.ascontiguousarray(pixels)).resize((size, size), Image.Resampling.BILINEAR)
 
 
-def write_ptq(fp32: Path, path: Path, tensors, method, keep_float=("cam",)):
-    """INT8 for CPUs. The head stays float: it is small, and its outputs are graph outputs."""
+def write_ptq(fp32: Path, path: Path, tensors, method, delicate=()):
+    """INT8 for CPUs. The head stays float: it is small, and its outputs are graph outputs. So do nodes whose names hold one
+    of the delicate parts."""
     kind, options = METHODS[method]
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)
-        skip = [n.name for n in onnx.load(prepared).graph.node if n.op_type == "Conv" and n.output[0] in keep_float]
+        skip = [
+            n.name
+            for n in onnx.load(prepared).graph.node
+            if n.output[0] == "cam" or any(part in n.name for part in delicate)
+        ]
         quantize_static(
             str(prepared),
             str(path),
@@ -100,13 +109,13 @@ def write_ptq(fp32: Path, path: Path, tensors, method, keep_float=("cam",)):
     export.pin(path)
 
 
-def best_ptq(fp32, path, calibration, held) -> dict:
+def best_ptq(fp32, path, calibration, held, delicate=()) -> dict:
     """Try the range methods, keep the file whose first output is nearest to FP32's on held; returns each method's
     distance."""
     want, scores = outputs(fp32, held)[0], {}
     for i, method in enumerate(METHODS):
         candidate = path.with_suffix(f".{i}.tmp")
-        write_ptq(fp32, candidate, calibration, method)
+        write_ptq(fp32, candidate, calibration, method, delicate)
         got = outputs(candidate, held)[0]
         scores[method] = (float(np.abs(got - want).mean()), candidate)
         print(f"int8 {method}: mean distance of outputs {scores[method][0]:.4f}", flush=True)
@@ -115,6 +124,17 @@ def best_ptq(fp32, path, calibration, held) -> dict:
     for _, other in scores.values():
         other.unlink(missing_ok=True)
     return dict(chosen=best, distance={m: round(s, 5) for m, (s, _) in scores.items()})
+
+
+def write_symmetric(net, fp32: Path, path: Path, tensors):
+    """INT8 for what cannot use zero points, TensorRT above all: the Q/DQ form of `train qat` without its training."""
+    rounding = qat.prepare(copy.deepcopy(net).eval())
+    with torch.no_grad():
+        for x in tensors:
+            rounding(torch.from_numpy(x)[None])
+    qat.settle(rounding)
+    onnx.save(qat.insert(onnx.load(fp32), qat.steps(rounding)), path)
+    export.pin(path)
 
 
 def outputs(path, tensors, threads=1) -> list:
@@ -203,8 +223,17 @@ def manifest(name, version, size, kind, variants, extra) -> dict:
     return out | dict(decision=dict(window=8, agree=5, release=release, dwell_seconds=0)) | extra
 
 
+def compact(manifest) -> str:
+    """Indented JSON with each list of numbers on one line."""
+    text = json.dumps(manifest, indent=1)
+    return re.sub(r"\[[-+.,\deE\s]+\]", lambda m: " ".join(m[0].split()), text) + "\n"
+
+
 def calibration_tensors(args, size, count):
-    """Augmented samples that no run has seen: their seed is not used for training."""
+    """For `fire` evenly picked training photographs, as they are; for the others augmented samples that no run has seen."""
+    if args.name == "fire":
+        store = photos.fire(args.data, args.cache, "train")
+        return list(stored(store, size, np.linspace(0, len(store) - 1, count).astype(int)))
     samples = fire_data.Samples(fire_data.Scenes(args.data, args.cache, args.synth), size, seed=991)
     return [samples[i][0] for i in range(count)]
 
@@ -214,24 +243,39 @@ def export_classifier(args):
     arch = nets.ARCHS[args.name]
     net = nets.Classifier(nets.Arch(arch.blocks, arch.head, size)).to(memory_format=torch.channels_last).eval()
     nets.load(net, args.checkpoint, strict=True)
+    shift = rebalance(net, photos.fire(args.data, args.cache, "val"), size)
     file = lambda kind: args.out / f"{args.name}-{kind}.onnx"
     whole = deployed(net, photos.fire(args.data, args.cache, "train"), size).to(memory_format=torch.contiguous_format)
     write(whole, file("fp32"), size, ["logits", "features", "cam"])
     tensors = calibration_tensors(args, size, args.images + args.held)
-    notes = best_ptq(file("fp32"), file("int8"), tensors[: args.images], tensors[args.images :])
+    notes = best_ptq(
+        file("fp32"), file("int8"), tensors[: args.images], tensors[args.images :], DELICATE.get(args.name, ())
+    )
     variants = [Variant(file("fp32"), "fp32"), Variant(file("int8"), "int8", "ptq", "cpu")]
     if args.qat:
-        write_qat(args, whole, size, file("int8-qat"))
-        variants.append(Variant(file("int8-qat"), "int8", "qat", "tensorrt"))
+        write_qat(args, whole, size, file("int8-qat"), shift)
+        variants.append(Variant(file("int8-qat"), "int8", "qat"))  # for any provider but the CPU, which has its own
+    else:
+        write_symmetric(net, file("fp32"), file("int8-sym"), tensors[:40])
+        variants.append(Variant(file("int8-sym"), "int8", "ptq"))
     for v in variants:
         v.measure(args, size)
     return size, "classifier", variants, notes
 
 
-def write_qat(args, whole, size, path):
+def rebalance(net, store, size) -> torch.Tensor:
+    """Take the made samples' share of fires back: move the classifier's bias, returns by how much."""
+    shift = torch.from_numpy(fire_stats.prior(fire_fit.predict(net, store, size), truth_of(store)))
+    net.fc.bias.data += shift
+    print("bias of the labels moved by", [round(float(v), 3) for v in shift], flush=True)
+    return shift
+
+
+def write_qat(args, whole, size, path, shift):
     """The weights and steps that `train qat` left, with Q/DQ nodes; the projection is that of the FP32 file."""
     state = torch.load(args.qat, weights_only=True)
     whole.load_state_dict({k: v for k, v in state["average"].items() if k in whole.state_dict()}, strict=False)
+    whole.fc.bias.data += shift
     whole.cam.weight.data = whole.fc.weight.data[:, :, None, None].clone()
     write(whole, path, size, ["logits", "features", "cam"])
     proto = qat.insert(onnx.load(path), state["steps"])
@@ -272,7 +316,7 @@ def main(argv=None):
     else:
         size, kind, variants, notes = export_classifier(args)
     out = manifest(args.name, args.version, size, kind, [v.record() for v in variants], args.blocks)
-    (args.out / "manifest.json").write_text(json.dumps(out, indent=1) + "\n")
+    (args.out / "manifest.json").write_text(compact(out))
     print(json.dumps(notes))
     for v in variants:
         print(json.dumps({k: x for k, x in v.record().items() if k != "ood"}))

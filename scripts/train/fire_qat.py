@@ -44,7 +44,8 @@ def fit(args):
     size = args.size
     stream = iter(fire_fit.batches(args, 0, extra=args.calibrate))
     net, teacher = prepared(args, size, stream)
-    print("rounded, before training:", json.dumps(score(net, args, size)), flush=True)
+    if args.check:
+        print("rounded, before training:", json.dumps(score(net, args, size)), flush=True)
     optimiser = torch.optim.AdamW(net.parameters(), args.lr, weight_decay=0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: fire_fit.rate(s, args))
     average, began = Average(net, 0.95), time.time()
@@ -94,6 +95,7 @@ def main(argv=None):
     )
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--lr", type=float, default=2e-5)
+    p.add_argument("--check", action=argparse.BooleanOptionalAction, default=True, help="validate before training too")
     p.add_argument("--seed", type=int, default=31)
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--workers", type=int, default=1)

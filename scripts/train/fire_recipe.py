@@ -19,27 +19,20 @@ class Kitchen:
     def path(self, name):
         return str(self.runs / name)
 
-    def do(self, module, *words, synth=True):
-        line = [*map(str, words), *self.common, *(self.synth if synth else [])]
+    def do(self, module, *words, synth=True, **options):
+        """One sub-command; options become --name value."""
+        flags = [str(w) for name, value in options.items() for w in (f"--{name}", value)]
+        line = [*map(str, words), *flags, *self.common, *(self.synth if synth else [])]
         print(f"== {module} {' '.join(line)}", flush=True)
         importlib.import_module(module).main(line)
 
-    def export(self, name, checkpoint, *more):
-        self.do(
-            "fire_export",
-            name,
-            "--checkpoint",
-            checkpoint,
-            "--out",
-            self.args.models / name,
-            "--version",
-            self.args.version,
-            *more,
-        )
+    def export(self, name, checkpoint, **more):
+        out = self.args.models / name
+        self.do("fire_export", name, checkpoint=checkpoint, out=out, version=self.args.version, **more)
 
     def bank(self):
         """Samples for the small models, with the answers of `fire`."""
-        self.do("bank", "--out", self.path("bank"), "--count", 14000, "--teacher", self.fire())
+        self.do("bank", out=self.path("bank"), count=14000, teacher=self.fire())
         return self.path("bank")
 
     def fire(self):
@@ -49,99 +42,36 @@ class Kitchen:
 
 
 def fire(k):
-    """Two rounds from the weights before, hard examples weighed up in the second; the mean of both; rounding learnt
-    last."""
-    start = ["--init", k.args.init] if k.args.init else []
-    k.do("fire_fit", "fire", "--out", k.path("fire/a"), "--steps", 800, "--lr", 2e-4, *start)
-    k.do("fire_mine", "--checkpoint", k.path("fire/a/last.pt"), "--out", k.path("fire/hard.json"), synth=False)
-    k.do(
-        "fire_fit",
-        "fire",
-        "--out",
-        k.path("fire/b"),
-        "--steps",
-        400,
-        "--lr",
-        1e-4,
-        "--seed",
-        1,
-        "--weights",
-        k.path("fire/hard.json"),
-        "--init",
-        k.path("fire/a/last.pt"),
-    )
-    k.do(
-        "fire_soup",
-        "--out",
-        k.path("fire/soup.pt"),
-        "--all",
-        k.path("fire/a/last.pt"),
-        k.path("fire/b/last.pt"),
-        synth=False,
-    )
-    k.do("fire_qat", "fire", "--checkpoint", k.path("fire/soup.pt"), "--out", k.path("fire"), "--steps", 100)
-    k.export("fire", k.path("fire/soup.pt"), "--qat", k.path("fire/qat.pt"))
+    """A round from the weights before, two with hard examples weighed up, the mean of these; rounding learnt last."""
+    a, b, c, hard, soup = (k.path(f"fire/{n}") for n in ("a", "b", "c", "hard.json", "soup.pt"))
+    start = {"init": k.args.init} if k.args.init else {}
+    k.do("fire_fit", "fire", out=a, steps=600, lr=2e-4, **start)
+    k.do("fire_mine", synth=False, checkpoint=f"{a}/last.pt", out=hard)
+    k.do("fire_fit", "fire", out=b, steps=240, lr=1.5e-4, seed=1, weights=hard, init=f"{a}/last.pt")
+    k.do("fire_fit", "fire", out=c, steps=110, lr=1.2e-4, seed=2, freeze=5, weights=hard, init=f"{b}/last.pt")
+    k.do("fire_soup", f"{b}/last.pt", f"{c}/last.pt", synth=False, out=soup)
+    k.do("fire_qat", "fire", checkpoint=soup, out=k.path("fire"), steps=24, calibrate=4, batch=24, bank=k.bank())
+    k.export("fire", soup, qat=k.path("fire/qat.pt"))
 
 
 def nano(k):
-    bank = k.bank()
-    k.do(
-        "fire_fit",
-        "fire-nano",
-        "--out",
-        k.path("nano/a"),
-        "--bank",
-        bank,
-        "--distil",
-        0.6,
-        "--steps",
-        1200,
-        "--lr",
-        6e-4,
-        "--freeze",
-        1,
-        "--init",
-        k.fire(),
-    )
-    k.do(
-        "fire_qat",
-        "fire-nano",
-        "--checkpoint",
-        k.path("nano/a/last.pt"),
-        "--out",
-        k.path("nano"),
-        "--bank",
-        bank,
-        "--steps",
-        150,
-    )
-    k.export("fire-nano", k.path("nano/a/last.pt"), "--qat", k.path("nano/qat.pt"))
+    """A round on labels, one taught by `fire` as well, the mean of both; rounding learnt last."""
+    bank, a, b, soup = k.bank(), *(k.path(f"nano/{n}") for n in ("a", "b", "soup.pt"))
+    k.do("fire_fit", "fire-nano", out=a, bank=bank, steps=420, lr=5e-4, freeze=1, init=k.fire())
+    k.do("fire_fit", "fire-nano", out=b, bank=bank, steps=300, lr=4e-4, freeze=1, seed=3, distil=0.6, init=f"{a}/last.pt")
+    k.do("fire_soup", f"{a}/last.pt", f"{b}/last.pt", synth=False, arch="fire-nano", out=soup)
+    k.do("fire_qat", "fire-nano", checkpoint=soup, out=k.path("nano"), bank=bank, steps=40, calibrate=4)
+    k.export("fire-nano", soup, qat=k.path("nano/qat.pt"))
 
 
 def gate(k):
-    k.do(
-        "fire_fit",
-        "fire-gate",
-        "--out",
-        k.path("gate/a"),
-        "--bank",
-        k.bank(),
-        "--distil",
-        0.5,
-        "--steps",
-        1500,
-        "--lr",
-        1e-3,
-        "--freeze",
-        0,
-        "--init",
-        k.fire(),
-    )
-    k.export("fire-gate", k.path("gate/a/last.pt"))
+    a = k.path("gate")
+    k.do("fire_fit", "fire-gate", out=a, bank=k.bank(), steps=600, lr=8e-4, freeze=0, init=k.fire())
+    k.export("fire-gate", f"{a}/last.pt")
 
 
 def segmenter(k):
-    k.do("seg", "--out", k.path("seg"), "--init", k.fire(), synth=False)
+    k.do("seg", synth=False, out=k.path("seg"), init=k.fire(), steps=680)
     k.export("fire-seg", k.path("seg/last.pt"))
 
 

@@ -1,9 +1,8 @@
-"""Studies that guide choices: sources left out of training, and the front of accuracy against latency.
+"""Studies that guide choices, on a bank of made samples.
 
-Both train briefly, on a bank of made samples, from ImageNet's weights (the shipped weights have seen every source).
-
-  loso    for each source: train without it, test on its photographs, beside a run that had all sources
-  front   architectures x input sizes: alarm accuracy and recall against INT8 latency on this machine
+loso    for each source: train briefly without it from ImageNet's weights (the shipped ones have seen every source), test on
+        its photographs, beside a run that had all sources
+front   architectures x input sizes with the shipped weights: alarm accuracy and recall against latency on this machine
 """
 
 import argparse
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import bank
 import evaluate
 import fire_data
 import fire_export
@@ -22,8 +22,20 @@ import fire_stats
 import nets
 import photos
 
+MODELS = Path(__file__).resolve().parents[2] / "infer/models"
 SOURCES = ["deepfire", "phylake", "aiformankind", "mwd", "palmaerial"]
-FRONT = [("fire", 224), ("fire", 160), ("fire-nano", 224), ("fire-nano", 176), ("fire-nano", 128), ("fire-gate", 96)]
+FRONT = [
+    ("fire", 224),
+    ("fire", 192),
+    ("fire", 160),
+    ("fire", 128),
+    ("fire-nano", 224),
+    ("fire-nano", 176),
+    ("fire-nano", 144),
+    ("fire-nano", 112),
+    ("fire-gate", 128),
+    ("fire-gate", 96),
+]
 
 
 def brief_fit(args, arch, size, out, without=None):
@@ -97,33 +109,23 @@ def latency(path, size, runs=60) -> dict:
     return dict(best_tenth_ms=round(float(times[: runs // 10].mean()), 2), median_ms=round(float(np.median(times)), 2))
 
 
-def front(args) -> dict:
+def front(args) -> list:
+    """The shipped weights at several input sizes, not trained anew: the networks pool what they see, so any size runs."""
     val = photos.fire(args.data, args.cache, "val")
     truth, report = np.array([fire_data.LABELS.index(c) for c in val.labels]), []
-    tensors = {}
     for arch, size in FRONT:
-        folder = args.out.parent / f"front-{arch}-{size}"
-        net = brief_fit(args, arch, size, folder)
-        z = fire_fit.predict(net, val, size)
-        files = [folder / f"{p}.onnx" for p in ("fp32", "int8")]
-        whole = nets.Deployed(net, torch.zeros(nets.FEATURES, net.fc.in_features)).to(
-            memory_format=torch.contiguous_format
-        )
+        net = nets.Classifier(nets.ARCHS[arch]).eval()
+        nets.load(net, args.models / arch / f"{arch}-fp32.onnx", strict=True)
+        files = [args.out.parent / f"front-{arch}-{size}-{p}.onnx" for p in ("fp32", "int8")]
+        whole = nets.Deployed(net, torch.zeros(nets.FEATURES, net.fc.in_features))
         fire_export.write(whole, files[0], size, ["logits", "features", "cam"])
-        tensors.setdefault(size, [fire_fit.bank.Banked(args.bank, size, 991)[i][0] for i in range(40)])
-        fire_export.write_ptq(files[0], files[1], tensors[size], "minmax")
-        report.append(
-            dict(
-                architecture=arch,
-                size=size,
-                parameters=nets.parameters(net),
-                int8_bytes=files[1].stat().st_size,
-                fp32=latency(files[0], size),
-                int8=latency(files[1], size),
-            )
-            | fire_fit.summary(z, truth)
-        )
-        print(json.dumps(report[-1]), flush=True)
+        tensors = [bank.Banked(args.bank, size, 991)[i][0] for i in range(30)]
+        fire_export.write_ptq(files[0], files[1], tensors, "minmax")
+        z = evaluate.logits(files[1], [r["path"] for r in val.rows], size)
+        row = dict(architecture=arch, size=size, trained_at=nets.ARCHS[arch].size, parameters=nets.parameters(net))
+        row |= dict(fp32=latency(files[0], size), int8=latency(files[1], size)) | fire_fit.summary(z, truth)
+        report.append(row)
+        print(json.dumps(row), flush=True)
         args.out.write_text(json.dumps(report, indent=1) + "\n")
     return report
 
@@ -140,6 +142,7 @@ def main(argv=None):
     p.add_argument("--cache", type=Path, default=Path("runs/cache"))
     p.add_argument("--bank", type=Path, required=True, help="a bank of `train bank`")
     p.add_argument("--out", type=Path, required=True, help="JSON report; runs lie beside it")
+    p.add_argument("--models", type=Path, default=MODELS, help="front: folder with the shipped models")
     p.add_argument("--size", type=int, help="loso: input side (default 160)")
     p.add_argument("--steps", type=int, default=220)
     p.add_argument("--seed", type=int, default=0)

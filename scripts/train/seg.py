@@ -192,7 +192,9 @@ def export_segmenter(args):
     samples = Samples(fire_data.Scenes(args.data, args.cache), seed=991)
     tensors = [samples[i][0] for i in range(args.images + args.held)]
     notes, variants = X.best_ptq(fp32, int8, tensors[: args.images], tensors[args.images :]), []
-    for path, keys in ((fp32, ("fp32",)), (int8, ("int8", "ptq", "cpu"))):
+    symmetric = args.out / "fire-seg-int8-sym.onnx"
+    X.write_symmetric(net, fp32, symmetric, tensors[:40])
+    for path, keys in ((fp32, ("fp32",)), (int8, ("int8", "ptq", "cpu")), (symmetric, ("int8", "ptq"))):
         session = evaluate.session(path)
         result = report(overlaps(lambda x: session.run(None, {"input": x})[0], pairs(args.data, True)))
         print(path.name, json.dumps(result), flush=True)
