@@ -191,13 +191,9 @@ def measured(name, reports) -> str:
     if name == "fire-seg":
         return segmentation(reports["seg"])
     rows = [r for r in reports["trust"].values() if r["model"] == name]
-    parts = [
-        accuracy(rows),
-        "By source of the photographs:",
-        sources(rows),
-        "Out of distribution (d² of the INT8 CPU variant):",
-        outliers(rows[1]),
-    ]
+    parts = [accuracy(rows), "By source of the photographs:", sources(rows)]
+    if "outliers" in rows[1]:
+        parts += ["Out of distribution (d² of the INT8 CPU variant):", outliers(rows[1])]
     extra = {
         "fire": [
             ("Sources left out of training (`fire-nano`, short runs):", loso, "loso"),
