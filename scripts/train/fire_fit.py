@@ -54,11 +54,8 @@ def summary(z, truth) -> dict:
     quiet_ones = np.sort(score[truth == 0])[::-1]
     limit = quiet_ones[min(int(0.02 * len(quiet_ones)), len(quiet_ones) - 1)]
     raised = score > limit
-    best = max(
-        ((score > t) == (truth > 0)).mean()
-        for t in np.linspace(0.02, 0.98, 97)
-        if (score > t)[truth == 0].mean() <= 0.02
-    )
+    quiet_enough = [t for t in np.linspace(0.02, 0.98, 97) if (score > t)[truth == 0].mean() <= 0.02]
+    best = max((((score > t) == (truth > 0)).mean() for t in quiet_enough), default=0.0)
     return dict(
         labels=round(float((z.argmax(1) == truth).mean()), 4),
         alarm_at_half=round(float(((score > 0.5) == (truth > 0)).mean()), 4),
