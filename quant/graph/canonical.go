@@ -34,7 +34,7 @@ func Canonical(m *onnx.Model) (g *Graph, notes []string, err error) {
 			ErrOpset, opset, MinOpset, MaxOpset, TargetOpset)
 	}
 	g = New(m)
-	g.constants()
+	g.FoldConstants()
 	g.Prune()
 	g.identities()
 	if notes, err = g.lower(opset); err != nil {
@@ -67,8 +67,8 @@ func (g *Graph) name() {
 	}
 }
 
-// constants turns Constant nodes into initializers.
-func (g *Graph) constants() {
+// FoldConstants turns Constant nodes into initializers, so that shapes and sizes they give can be read.
+func (g *Graph) FoldConstants() {
 	var gone []*Node
 	for _, n := range g.Nodes() {
 		if n.GetOpType() == "Constant" && standard(n) && g.constant(n) {

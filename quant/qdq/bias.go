@@ -52,7 +52,7 @@ func inputChannel(n *graph.Node, dims []int64, outputs int) func(int) int {
 
 // lower subtracts a measured shift from a bias.
 func lower(bias, shift []float32) []float32 {
-	if len(shift) != len(bias) {
+	if len(bias) == 0 || len(shift) != len(bias) { // nil, a node without bias, stays nil
 		return bias
 	}
 	out := make([]float32, len(bias))

@@ -58,7 +58,9 @@ func Of(m *onnx.Model) (Count, error) {
 			inputs[v.Name] = fixed(v.Shape)
 		}
 	}
-	k := &counter{m.Graph(), graph.New(m).ShapesFor(inputs)}
+	g := graph.New(m)
+	g.FoldConstants()
+	k := &counter{m.Graph(), g.ShapesFor(inputs)}
 	var c Count
 	for _, n := range m.Graph().Nodes() {
 		if fused[n.Op()] {

@@ -116,11 +116,12 @@ func (x *Exporter) advance(ctx context.Context, row int64) (int64, error) {
 			break
 		}
 		if active && !x.deliver(ctx, e) {
-			return row, nil // ctx has ended
+			break // ctx has ended
 		}
 		row = e.Row
 	}
-	return row, x.Feed.SetMark(ctx, x.Target.String(), row)
+	// The end of ctx must not make the target see again what it has taken.
+	return row, x.Feed.SetMark(context.WithoutCancel(ctx), x.Target.String(), row)
 }
 
 // deliver hands one row on, and tries for as long as the target may take it. It reports

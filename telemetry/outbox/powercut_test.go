@@ -82,7 +82,7 @@ func TestEveryPowerCut(t *testing.T) {
 		}
 	}
 	t.Logf("%d states", states)
-	if states < 1000 {
+	if states < 500 { // how many depends on how many alerts share a commit
 		t.Errorf("got %d states, want enough to mean something", states)
 	}
 }
