@@ -13,6 +13,10 @@ import (
 	"emberwing/telemetry/wire"
 )
 
+// alertsALife is how many alerts each of the two lives of shortLife raises: enough for a
+// thousand states also where several of them share a write.
+const alertsALife = 14
+
 // shortLife does in a process of its own what a drone does: alerts of several sizes,
 // acknowledgements, receipts, statistics, and a restart. It prints what is promised.
 func shortLife(path string) int {
@@ -22,8 +26,8 @@ func shortLife(path string) int {
 			fmt.Println(err)
 			return 1
 		}
-		for n := range 9 {
-			if err := liveOnce(b, life*9+n+1); err != nil {
+		for n := range alertsALife {
+			if err := liveOnce(b, life*alertsALife+n+1); err != nil {
 				fmt.Println(err)
 				return 1
 			}
@@ -82,7 +86,7 @@ func TestEveryPowerCut(t *testing.T) {
 		}
 	}
 	t.Logf("%d states", states)
-	if states < 500 { // how many depends on how many alerts share a commit
+	if states < 1000 {
 		t.Errorf("got %d states, want enough to mean something", states)
 	}
 }
