@@ -361,7 +361,7 @@ func TestExitCodesAndErrors(t *testing.T) {
 		{"strict without a GPU", strings.Replace(good, `["cpu"]`, "[\"tensorrt\"]\nstrict = true", 1), ExitFailed,
 			[]string{"libonnxruntime_providers_tensorrt.so"}, true},
 		{"missing video", good + "[gesture]\nenabled = false\n", ExitFailed, []string{"camera.source", "no such file"}, true},
-		{"unknown model", strings.Replace(good, "[fire]", "[fire]\nmodel = \"flame\"", 1), ExitFailed, []string{"flame", "one of fire "}, true},
+		{"unknown model", strings.Replace(good, "[fire]", "[fire]\nmodel = \"flame\"", 1), ExitFailed, []string{"flame", "one of fire fire-gate fire-nano fire-seg gesture hand"}, true},
 	}
 	for _, c := range cases {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
