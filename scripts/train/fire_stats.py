@@ -12,7 +12,8 @@ def wilson(hits, count, z=1.96):
         return (0.0, 1.0)
     p, n = hits / count, count
     centre, spread = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (round(float((centre - spread) / (1 + z * z / n)), 4), round(float((centre + spread) / (1 + z * z / n)), 4))
+    low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    return round(max(0.0, float(low)), 4), round(min(1.0, float(high)), 4)
 
 
 def share(hits) -> dict:
