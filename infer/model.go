@@ -186,11 +186,18 @@ func (m *Model) read(name string, v Variant) ([]byte, error) {
 	return nil, e
 }
 
-// match compares the tensors of the graph with those of the manifest.
+// match compares the tensors of the graph with those of the manifest. Outputs
+// that the manifest does not declare are not computed: it switches features
+// and cam off that way.
 func (m *Manifest) match(name string, g *Graph) error {
-	want := m.outputs()
-	errs := []error{matchTensors(name, "input", g.Inputs, []Extra{{m.Input.Name, m.Input.Shape}})}
-	return errors.Join(append(errs, matchTensors(name, "output", g.Outputs, want))...)
+	inputs := []Extra{{m.Input.Name, m.Input.Shape}}
+	if n := len(g.Inputs); n != len(inputs) {
+		return tensorFault(name, "input", ErrTensor, fmt.Sprint(g.Inputs), fmt.Sprintf("1: %v", inputs))
+	}
+	return errors.Join(
+		matchTensors(name, "input", g.Inputs, inputs),
+		matchTensors(name, "output", g.Outputs, m.outputs()),
+	)
 }
 
 // outputs lists the declared outputs, the main one first.
@@ -204,24 +211,23 @@ func (m *Manifest) outputs() []Extra {
 	return out
 }
 
-// matchTensors demands exactly the tensors of want, in any order.
+// tensorFault is an error about the tensors of a file.
+func tensorFault(file, kind string, err error, got, want string) error {
+	return &Error{Op: "check " + kind + " of model", File: file, Err: err, Got: got, Want: want,
+		Hint: "the manifest must declare the tensors of the graph"}
+}
+
+// matchTensors demands the tensors of want among got, in any order.
 func matchTensors(file, kind string, got []Tensor, want []Extra) error {
-	fault := func(err error, got, want string) error {
-		return &Error{Op: "check " + kind + " of model", File: file, Err: err, Got: got, Want: want,
-			Hint: "the manifest must declare the tensors of the graph"}
-	}
-	if len(got) != len(want) {
-		return fault(ErrTensor, fmt.Sprint(got), fmt.Sprintf("%d: %v", len(want), want))
-	}
 	for _, w := range want {
 		i := slices.IndexFunc(got, func(t Tensor) bool { return t.Name == w.Name })
 		switch {
 		case i < 0:
-			return fault(ErrTensor, fmt.Sprint(got), fmt.Sprintf("one %s named %q", kind, w.Name))
+			return tensorFault(file, kind, ErrTensor, fmt.Sprint(got), fmt.Sprintf("one %s named %q", kind, w.Name))
 		case got[i].DType != "float32":
-			return fault(ErrDType, got[i].DType, "float32")
+			return tensorFault(file, kind, ErrDType, got[i].DType, "float32")
 		case !got[i].accepts(w.Shape):
-			return fault(ErrShape, fmt.Sprint(got[i].Shape), fmt.Sprint(w.Shape))
+			return tensorFault(file, kind, ErrShape, fmt.Sprint(got[i].Shape), fmt.Sprint(w.Shape))
 		}
 	}
 	return nil

@@ -49,8 +49,10 @@ type Options struct {
 	Mix  *infer.Mix
 }
 
-// Blocks lists the blocks of a manifest that can be left out.
-func Blocks() []string { return []string{"gate", "localiser", "vote", "mix", "segmenter", "ood"} }
+// Blocks lists what of a manifest can be left out.
+func Blocks() []string {
+	return []string{"gate", "localiser", "vote", "mix", "segmenter", "ood", "cam", "temperature"}
+}
 
 // Edit changes a manifest before its companions are opened, and validates what
 // came out.
@@ -70,6 +72,12 @@ func (o *Options) Edit(m *infer.Manifest) error {
 		case "ood":
 			for i := range m.Variants {
 				m.Variants[i].OOD = nil
+			}
+		case "cam":
+			m.CAM = nil
+		case "temperature":
+			for i := range m.Variants {
+				m.Variants[i].Temperature = 1
 			}
 		default:
 			return fmt.Errorf("leave out a block: got %q, want one of %v", block, Blocks())

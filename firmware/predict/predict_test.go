@@ -117,6 +117,54 @@ func TestPlainModel(t *testing.T) {
 	}
 }
 
+// TestManifestSwitchesEachBlock runs the same picture with a block in the
+// manifest and without, and expects its effect to be there and to be gone.
+func TestManifestSwitchesEachBlock(t *testing.T) {
+	dark, hot := picture(64, 48, 0, 0, 0, 0, red), picture(64, 64, 32, 0, 32, 64, red)
+	dim := picture(64, 48, 0, 0, 64, 48, [3]byte{64, 0, 0})
+	variant := func(edit func(v *infer.Variant)) func(m *infer.Manifest) {
+		return func(m *infer.Manifest) { plain()(m); edit(&m.Variants[0]) }
+	}
+	both := func(edit ...func(m *infer.Manifest)) func(m *infer.Manifest) {
+		return func(m *infer.Manifest) {
+			for _, e := range edit {
+				e(m)
+			}
+		}
+	}
+	heat := func(p *predict.Predictor, r *predict.Result) bool { var h predict.Heat; return p.Explain(r, 2, &h) }
+	for name, c := range map[string]struct {
+		frame   *camera.Frame
+		on, off func(m *infer.Manifest)
+		speaks  func(p *predict.Predictor, r *predict.Result) bool
+	}{
+		"gate": {dark, plain("gate"), plain(), func(_ *predict.Predictor, r *predict.Result) bool { return r.Gated }},
+		"vote": {hot, plain("vote"), plain(), func(p *predict.Predictor, r *predict.Result) bool {
+			var h predict.Heat
+			return p.Explain(r, 2, &h) && h.Over.W == 0.75 // it looked at a crop
+		}},
+		"mix":       {dim, plain("mix"), plain(), func(_ *predict.Predictor, r *predict.Result) bool { return r.Other > 0.4 }},
+		"segmenter": {hot, plain("segmenter"), plain(), func(_ *predict.Predictor, r *predict.Result) bool { return r.Area == 0.5 }},
+		"ood": {dim, plain(), variant(func(v *infer.Variant) { v.OOD = nil }),
+			func(_ *predict.Predictor, r *predict.Result) bool { return r.Measured && r.Distance > 0 }},
+		"features": {dim, plain(), both(variant(func(v *infer.Variant) { v.OOD = nil }), func(m *infer.Manifest) { m.Features = nil }),
+			func(_ *predict.Predictor, r *predict.Result) bool { return r.Measured }},
+		"cam": {hot, plain(), both(plain(), func(m *infer.Manifest) { m.CAM = nil }), heat},
+		"temperature": {dim, variant(func(v *infer.Variant) { v.Temperature = 4 }), plain(),
+			func(_ *predict.Predictor, r *predict.Result) bool {
+				return near(r.Score, e(0.5)/(1+e(0.5)+e(-1.5)), 0.01)
+			}},
+	} {
+		for _, on := range []bool{true, false} {
+			edit := map[bool]func(m *infer.Manifest){true: c.on, false: c.off}[on]
+			p := load(t, "beacon", predict.Options{}, edit)
+			if r := run(t, p, c.frame); c.speaks(p, r) != on {
+				t.Errorf("%s on: %v: got %+v", name, on, r)
+			}
+		}
+	}
+}
+
 func TestGateHoldsBackAndIsForced(t *testing.T) {
 	p := load(t, "beacon", predict.Options{}, plain("gate"))
 	dark := picture(64, 48, 0, 0, 0, 0, red)
@@ -391,7 +439,7 @@ func TestOptionsEdit(t *testing.T) {
 	if err := o.Edit(&m); err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Companions()) != 0 || m.Variants[0].OOD != nil || m.Vote.Margin != 0.5 {
+	if len(m.Companions()) != 0 || m.Variants[0].OOD != nil || m.CAM != nil || m.Vote.Margin != 0.5 {
 		t.Errorf("got %v, %+v, want no block but the vote", m.Companions(), m.Vote)
 	}
 	o = predict.Options{Off: []string{"wings"}}
