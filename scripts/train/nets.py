@@ -22,18 +22,20 @@ import model as lite0
 
 @dataclass(frozen=True)
 class Arch:
-    """blocks: how many of Lite0's 16 blocks are kept; head: channels of the last 1x1 convolution; size: input side
-    in pixels."""
+    """blocks: how many of the trunk's blocks are kept (Lite0 has 16, Lite1 21); head: channels of the last 1x1
+    convolution; size: input side in pixels; depth: the trunk."""
 
     blocks: int
     head: int
     size: int
+    depth: str = "lite0"
 
 
 ARCHS = {
     "fire": Arch(16, 1280, 224),
     "fire-nano": Arch(12, 512, 176),
     "fire-gate": Arch(6, 96, 96),
+    "lite1": Arch(21, 1280, 224, "lite1"),  # for `train front` only
 }
 FEATURES = 32
 CLASSES = 3
@@ -44,7 +46,7 @@ class Classifier(nn.Module):
 
     def __init__(self, arch: Arch, dropout=0.2):
         super().__init__()
-        whole = lite0.pretrained(1)
+        whole = lite0.pretrained(1, depth=arch.depth)
         self.stem, self.blocks = whole.stem, whole.blocks[: arch.blocks]
         width = self.blocks[-1].project[0].out_channels
         self.head = whole.head if arch.head == 1280 and width == 320 else lite0.conv_bn(width, arch.head)
