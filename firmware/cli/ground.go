@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"emberwing/telemetry/broker"
 	"emberwing/telemetry/ground"
@@ -36,7 +38,11 @@ and shows everything, and the first by name hands alerts on to other systems.
 
 --accounts names who may connect to the built-in broker, one name:password a line
 (the password may be its bcrypt hash): fleet/drone for a drone, which may then use
-its own topics only; station for another ground station; any other name may read.`,
+its own topics only; station for another ground station; any other name may read.
+
+The store stays within --keep-days, --keep-picture-days and --store-limit-mb: beyond,
+the oldest pictures and then the oldest events go, with their verdicts. An alert that
+nobody has acknowledged is never removed.`,
 		Example: "  emberwing ground\n  emberwing ground --broker tcp://10.0.0.2:1883 --listen 127.0.0.1:8780 --store /var/lib/emberwing/ground.db",
 		RunE:    func(c *cobra.Command, _ []string) error { return g.run(c.Context(), s) },
 	}
@@ -51,6 +57,7 @@ its own topics only; station for another ground station; any other name may read
 	f.StringVar(&g.fleet, "fleet", "+", "fleet to receive; + is all")
 	f.StringVar(&g.banner, "banner", "", "text on top of the live page, for example that this is an exercise")
 	f.StringSliceVar(&g.trust, "trust", nil, "public key of another station whose verdicts count here; may be repeated")
+	g.keep.flags(f)
 	g.exports.flags(f)
 	g.link.flags(f)
 	return c
@@ -65,11 +72,35 @@ type groundStation struct {
 	store, keyFile      string
 	name, fleet, banner string
 	trust               []string
+	keep                keep
 	exports             exports
+}
+
+// keep are the limits of the store; 0 is none.
+type keep struct{ days, pictureDays, megabytes int64 }
+
+func (k *keep) flags(f *pflag.FlagSet) {
+	f.Int64Var(&k.days, "keep-days", 400, "days after which an acknowledged event is removed; 0 never")
+	f.Int64Var(&k.pictureDays, "keep-picture-days", 90, "days after which its picture is removed; 0 never")
+	f.Int64Var(&k.megabytes, "store-limit-mb", 8192, "size of the store beyond which the oldest acknowledged events go; 0 none")
+}
+
+func (k *keep) limits() (store.Limits, error) {
+	const most = 100 * 366 // days
+	if min(k.days, k.pictureDays, k.megabytes) < 0 || max(k.days, k.pictureDays) > most || k.megabytes > 1<<40 {
+		return store.Limits{}, fmt.Errorf("limits of the store: got %d days, %d days and %d MB, want 0 to %d days and 0 or more MB",
+			k.days, k.pictureDays, k.megabytes, most)
+	}
+	const day = 24 * time.Hour
+	return store.Limits{Events: time.Duration(k.days) * day, Pictures: time.Duration(k.pictureDays) * day, Bytes: k.megabytes << 20}, nil
 }
 
 func (g *groundStation) run(ctx context.Context, s Streams) error {
 	log := slog.New(slog.NewTextHandler(s.Err, nil))
+	limits, err := g.keep.limits()
+	if err != nil {
+		return err
+	}
 	key, trusted, err := g.keys()
 	if err != nil {
 		return err
@@ -93,7 +124,8 @@ func (g *groundStation) run(ctx context.Context, s Streams) error {
 	}
 	defer db.Close()
 	return g.serve(ctx, s, ground.StationOptions{
-		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Export: g.exports.options(), Log: log,
+		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Keep: limits,
+		Export: g.exports.options(), Log: log,
 	})
 }
 

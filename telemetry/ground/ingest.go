@@ -141,7 +141,7 @@ func (s *Station) commit(batch []arrived) (unstored []arrived) {
 		return nil
 	}
 	s.raise("store-failed", wire.SeverityAlarm, "alerts are shown but not stored, and get no receipt: "+hint(err))
-	if len(batch) > 1 && !store.IsFull(err) { // one of them may be what the store does not take
+	if len(batch) > 1 && !store.IsUnavailable(err) { // one of them may be what the store does not take
 		for i := range batch {
 			unstored = append(unstored, s.commit(batch[i:i+1])...)
 		}
@@ -155,8 +155,13 @@ func (s *Station) commit(batch []arrived) (unstored []arrived) {
 
 // hint adds what a person can do.
 func hint(err error) string {
-	if store.IsFull(err) {
+	switch {
+	case store.IsFull(err):
 		return err.Error() + " (make room on the disk of --store, or use another one)"
+	case store.IsDamaged(err):
+		return err.Error() + " (start the station again: it then salvages what is intact)"
+	case store.IsUnavailable(err):
+		return err.Error() + " (look at the disk of --store: it does not take what is written)"
 	}
 	return err.Error()
 }

@@ -27,6 +27,7 @@ type collector struct {
 	waiting, receipts, orders *prometheus.Desc
 	connected, active, alarm  *prometheus.Desc
 	storeBytes, feedRows      *prometheus.Desc
+	removed                   *prometheus.Desc
 	latency                   *prometheus.Desc
 	online, age, depth        *prometheus.Desc
 	missing, temperature      *prometheus.Desc
@@ -49,6 +50,7 @@ func newCollector(s *Station) *collector {
 		alarm:      desc("ground_alarm", "1 for each thing that is wrong with the station.", "code"),
 		storeBytes: desc("ground_store_bytes", "Size of the store and of its log."),
 		feedRows:   desc("ground_feed_rows", "Newest row of the feed."),
+		removed:    desc("ground_store_removed_total", "Removed from the store to stay within its limits.", "what"),
 		latency:    desc("ground_ingest_seconds", "From the arrival of an alert until it was on disk or shown.", "until"),
 		online:     desc("drone_online", "1 while the drone is connected, 0 when it is not or unknown.", "fleet", "drone"),
 		age:        desc("drone_age_seconds", "Since the latest message of the drone.", "fleet", "drone"),
@@ -109,6 +111,9 @@ func (c *collector) collectStation(out chan<- prometheus.Metric) {
 	}
 	gauge(out, c.storeBytes, float64(c.s.opts.Store.Size()))
 	gauge(out, c.feedRows, float64(c.s.opts.Store.Last()))
+	counter(out, c.removed, s.Removed.Pictures, "picture")
+	counter(out, c.removed, s.Removed.Events, "event")
+	counter(out, c.removed, s.Removed.Others, "other")
 	c.summary(out, &c.s.toDisk, "disk")
 	c.summary(out, &c.s.toPage, "page")
 }

@@ -36,6 +36,10 @@ type StationOptions struct {
 	GiveUp    time.Duration // after which a command without a result is given up, 24 h
 	Beacon    time.Duration // between signs of life to other stations, 2 s
 
+	Keep  store.Limits     // of the store
+	Tidy  time.Duration    // between looks at those, 10 min
+	Clock func() time.Time // for those, time.Now
+
 	Export export.Options // of the exports of the API
 
 	Log *slog.Logger // slog.Default
@@ -51,6 +55,10 @@ func (o StationOptions) withDefaults() StationOptions {
 	set(&o.Retry, 10*time.Second)
 	set(&o.GiveUp, 24*time.Hour)
 	set(&o.Beacon, 2*time.Second)
+	set(&o.Tidy, 10*time.Minute)
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
 	if o.Fleet == "" {
 		o.Fleet = "+"
 	}
@@ -127,8 +135,9 @@ type StationStats struct {
 	Orders     uint64 // commands sent, repetitions included
 	Forged     uint64 // verdicts of other stations whose signature does not hold
 	Pictures   uint64
-	Active     bool   // this station does what only one may do
-	LastBad    string // why the latest bad message was
+	Removed    Removed // from the store, to stay within its limits
+	Active     bool    // this station does what only one may do
+	LastBad    string  // why the latest bad message was
 }
 
 // NewStation checks the options. The station does nothing until Run.
@@ -196,9 +205,9 @@ func (s *Station) restoreFleet() error {
 		d := s.fleet.drone(&wire.Header{Fleet: known.Fleet, Drone: known.Drone})
 		d.alerts, d.Alerts, d.Boot, d.LastSeen = known.Sequence, known.Alerts, known.Sequence.Boot, known.Heard
 	}
-	if salvaged := s.opts.Store.Salvaged(); salvaged != nil {
-		s.raise("store-salvaged", wire.SeverityAlarm, fmt.Sprintf(
-			"the store was damaged: %d rows were carried over, %d are known to be lost; the damaged file is kept as %s", salvaged.Rows, salvaged.Lost, salvaged.Kept))
+	if old := s.opts.Store.Salvaged(); old != nil {
+		s.raise("store-salvaged", wire.SeverityAlarm, fmt.Sprintf("the store was damaged: %d rows were carried over, "+
+			"%d numbers are missing; look at the damaged file, then move it away: %s", old.Rows, old.Missing, old.Kept))
 	}
 	return nil
 }
@@ -213,6 +222,7 @@ func (s *Station) Run(ctx context.Context) error {
 	rest.Go(func() { s.sendReceipts(working) })
 	rest.Go(func() { s.sendOrders(working) })
 	rest.Go(func() { s.beacon(working) })
+	rest.Go(func() { s.tidy(working) })
 	links.Go(func() { _ = s.bulk.run(ctx, s.handleBulk) })    // without lostAfter it has no error
 	links.Go(func() { _ = s.alerts.run(ctx, s.handleAlert) }) //
 	links.Wait()

@@ -36,6 +36,8 @@ type rig struct {
 	store   *store.Store
 	stop    func()
 
+	change func(*ground.StationOptions) // nil for none
+
 	mu    sync.Mutex
 	shown []ground.Received
 }
@@ -57,12 +59,15 @@ func (r *rig) start() *rig {
 	if r.store, err = store.Open(r.path, store.Options{Log: telemetrytest.Quiet()}); err != nil {
 		r.t.Fatal(err)
 	}
-	r.station, err = ground.NewStation(ground.StationOptions{
+	opts := ground.StationOptions{
 		Broker: mqtt.Broker{URL: r.url}, Name: r.name, Store: r.store, Key: r.key, Trusted: r.trusted, Handler: r,
 		Backoff: mqtt.Backoff{Min: time.Millisecond, Max: 20 * time.Millisecond}, Retry: 50 * time.Millisecond,
 		Beacon: 20 * time.Millisecond, Log: telemetrytest.Quiet(),
-	})
-	if err != nil {
+	}
+	if r.change != nil {
+		r.change(&opts)
+	}
+	if r.station, err = ground.NewStation(opts); err != nil {
 		r.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

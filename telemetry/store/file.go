@@ -48,6 +48,39 @@ func isDamage(err error) bool {
 	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB
 }
 
+const magic = "SQLite format 3\x00" // begins a file
+
+// checkHeader looks at the file before SQLite does, which throws the log of a file away that
+// it does not recognise.
+func checkHeader(path string) error {
+	f, err := os.Open(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, len(magic))
+	n, _ := f.ReadAt(head, 0) // what is missing is zero
+	if n == 0 {
+		if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > walHeader {
+			return fmt.Errorf("%w: it is empty, and its log is not", ErrDamaged)
+		}
+		return nil
+	}
+	if string(head) != magic {
+		return fmt.Errorf("%w: it does not begin as SQLite files do", ErrDamaged)
+	}
+	return nil
+}
+
+// brokenSchema recognises tables that are not those of the version that the file claims.
+func brokenSchema(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_ERROR {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
 // IsFull reports whether a write failed because the disk is full or must not be written.
 func IsFull(err error) bool {
 	var e *sqlite.Error
@@ -59,4 +92,42 @@ func IsFull(err error) bool {
 		return true
 	}
 	return false
+}
+
+// IsUnavailable reports whether a write failed because of the file or its disk, so that no
+// other message would fare better.
+func IsUnavailable(err error) bool {
+	var e *sqlite.Error
+	if IsFull(err) || isDamage(err) {
+		return true
+	}
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM:
+		return true
+	}
+	return false
+}
+
+// IsDamaged reports whether a file turned out to be broken; opening it again salvages it.
+func IsDamaged(err error) bool { return isDamage(err) }
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// removeFiles removes what there is of these.
+func removeFiles(path string, suffixes ...string) error {
+	for _, suffix := range suffixes {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }

@@ -26,6 +26,7 @@ const (
 		" row = ? WHERE id = ?"
 	countStep     = "UPDATE events SET steps = steps + 1, last = ?, peak = max(peak, ?), row = ? WHERE id = ?"
 	touchEvent    = "UPDATE events SET row = ? WHERE id = ?"
+	selectRemoved = "SELECT count(*) FROM removed WHERE drone = ? AND boot = ? AND event = ?"
 	insertAlert   = "INSERT INTO alerts(event, revision, row) VALUES(?, ?, ?) ON CONFLICT DO NOTHING"
 	selectAlert   = "SELECT body FROM feed WHERE row = (SELECT row FROM alerts WHERE event = ? AND revision = ?)"
 	insertResult  = "INSERT INTO results(drone, boot, seq, row) VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -36,7 +37,7 @@ const (
 func (s *Store) prepare() error {
 	s.stmts = make(map[string]*sql.Stmt)
 	for _, q := range []string{insertDrone, selectDrone, updateDrone, insertFeed, selectEventID, insertEvent, advanceEvent,
-		countStep, touchEvent, insertAlert, selectAlert, insertResult, insertOutcast, pruneOutcasts, upsertPicture} {
+		countStep, touchEvent, selectRemoved, insertAlert, selectAlert, insertResult, insertOutcast, pruneOutcasts, upsertPicture} {
 		made, err := s.writer.Prepare(q)
 		if err != nil {
 			return err
@@ -227,7 +228,10 @@ func (b *batch) putAlert(d *droneRow, a *wire.Alert, in *Arrival) (Outcome, erro
 
 // beginEvent stores the first alert of an event, which need not be its begin.
 func (b *batch) beginEvent(d *droneRow, a *wire.Alert, in *Arrival) (Outcome, error) {
-	at, row, event := in.At.UnixMilli(), b.row+1, int64(0)
+	at, row, event, removed := in.At.UnixMilli(), b.row+1, int64(0), 0
+	if err := b.scan(selectRemoved, []any{d.id, a.Boot, a.Event}, &removed); err != nil || removed > 0 {
+		return Outcome{Fate: Duplicate}, err
+	}
 	err := b.scan(insertEvent, []any{d.id, a.Boot, a.Event, a.Task, a.Label, a.Phase, a.Revision, at, at,
 		a.Evidence.Peak, row, row}, &event)
 	if err != nil {

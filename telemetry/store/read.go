@@ -52,7 +52,7 @@ func scanEvent(row scanner) (Event, error) {
 
 func (e *Event) setLatest(topic string, body []byte, flags int) (err error) {
 	if e.Latest, err = decodeAlert(topic, body, flags); err != nil {
-		return fmt.Errorf("event %d: %w", e.ID, err)
+		return fmt.Errorf("%w: event %d: %w", ErrDamaged, e.ID, err)
 	}
 	e.Latest.Evidence.Thumb = nil // it is the picture
 	e.Started, e.Ended, e.Clock, e.Late = e.Latest.Started, e.Latest.Ended, e.Latest.Clock, e.Latest.Late
@@ -123,6 +123,10 @@ func (s *Store) Events(ctx context.Context, q Query) ([]Event, error) {
 	out := []Event{}
 	for rows.Next() {
 		e, err := scanEvent(rows)
+		if errors.Is(err, ErrDamaged) {
+			s.opts.Log.Error("damaged event left out: start the station again to salvage the store", "event", e.ID, "err", err)
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read events: %w", err)
 		}
@@ -192,33 +196,50 @@ func (s *Store) Steps(ctx context.Context, event int64) ([]Step, error) {
 	return steps, rows.Err()
 }
 
-// Feed returns up to limit rows of the feed above after, in order.
+// Feed returns up to limit rows of the feed above after, in order. A row that turns out to be
+// damaged is left out, and the log says so.
 func (s *Store) Feed(ctx context.Context, after int64, limit int) ([]Entry, error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT row, kind, at, event, flags, topic, body, crc FROM feed WHERE row > ? ORDER BY row LIMIT ?", after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read feed: %w", err)
-	}
-	defer rows.Close()
 	entries := []Entry{}
-	for rows.Next() {
-		var raw feedRow
-		if err := raw.scan(rows); err != nil {
+	for len(entries) < limit {
+		wanted := limit - len(entries)
+		rows, err := s.feedRows(ctx, after, wanted)
+		if err != nil {
 			return nil, fmt.Errorf("read feed: %w", err)
 		}
-		e, err := raw.entry()
-		if err != nil {
-			return nil, fmt.Errorf("read feed: row %d: %w", raw.row, err)
+		for i := range rows {
+			after = rows[i].row
+			e, err := rows[i].entry()
+			if err != nil {
+				s.opts.Log.Error("damaged row left out: start the station again to salvage the store", "row", after, "err", err)
+				continue
+			}
+			entries = append(entries, e)
 		}
-		entries = append(entries, e)
+		if len(rows) < wanted {
+			break
+		}
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read feed: %w", err)
-	}
-	rows.Close()
 	for i := range entries {
 		s.attachEvent(ctx, &entries[i])
 	}
 	return entries, nil
+}
+
+func (s *Store) feedRows(ctx context.Context, after int64, limit int) (out []feedRow, err error) {
+	rows, err := s.reader.QueryContext(ctx, "SELECT row, kind, at, event, flags, topic, body, crc FROM feed WHERE row > ? ORDER BY row LIMIT ?",
+		after, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r feedRow
+		if err := r.scan(rows); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
 }
 
 // feedRow is a row of the feed as it is stored.

@@ -37,8 +37,6 @@ var (
 
 // Options of a Store. Zero means the default.
 type Options struct {
-	// VFS names another SQLite file system than the operating system's, for tests.
-	VFS string
 	// Checkpoint is how many pages the write-ahead log may hold before they are moved
 	// into the main file, 1000; negative never.
 	Checkpoint int
@@ -94,13 +92,25 @@ func Open(path string, opts Options) (*Store, error) {
 }
 
 func (s *Store) open() error {
-	err := s.connect()
-	if !isDamage(err) {
+	if err := errors.Join(s.finishRescue(), removeFiles(s.path+".salvaging", "", "-wal", "-shm")); err != nil {
 		return err
 	}
-	s.disconnect()
-	s.opts.Log.Error("store is damaged, salvaging what can be read", "path", s.path, "err", err)
-	return s.rescue(err)
+	err := checkHeader(s.path)
+	if err == nil {
+		err = s.connect()
+	}
+	if isDamage(err) {
+		s.disconnect()
+		s.opts.Log.Error("store is damaged, salvaging what can be read", "path", s.path, "err", err)
+		if err := s.rescue(err); err != nil {
+			return err
+		}
+		err = s.connect()
+	}
+	if err != nil {
+		return err
+	}
+	return s.readSalvage()
 }
 
 // connect opens both sides and checks what is there.
@@ -117,17 +127,20 @@ func (s *Store) connect() (err error) {
 	if err := s.prepareSchema(); err != nil {
 		return err
 	}
+	if err := s.checkRows(); err != nil {
+		return err
+	}
 	return syncDir(filepath.Dir(s.path))
 }
+
+const maxLog = 64 << 20 // bytes to which the write-ahead log is cut after it was longer
 
 func (s *Store) openDB(readOnly bool) (*sql.DB, error) {
 	q := url.Values{"_pragma": {
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
-		fmt.Sprintf("wal_autocheckpoint(%d)", max(s.opts.Checkpoint, 0)),
+		fmt.Sprintf("wal_autocheckpoint(%d)", max(s.opts.Checkpoint, 0)), fmt.Sprintf("journal_size_limit(%d)", maxLog),
+		"secure_delete(1)", // what was removed does not come back from a damaged file, nor otherwise
 	}}
-	if s.opts.VFS != "" {
-		q.Set("vfs", s.opts.VFS)
-	}
 	q.Set("_txlock", "immediate")
 	if readOnly {
 		q.Add("_pragma", "query_only(1)")
@@ -155,6 +168,26 @@ func (s *Store) check() error {
 		return fmt.Errorf("%w: %s", ErrDamaged, verdict)
 	}
 	return nil
+}
+
+// checkRows finds damage within rows, which SQLite cannot see.
+func (s *Store) checkRows() error {
+	rows, err := s.writer.Query("SELECT row, kind, topic, body, crc FROM feed")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r feedRow
+		var topic, body sql.RawBytes
+		if err := rows.Scan(&r.row, &r.kind, &topic, &body, &r.crc); err != nil {
+			return fmt.Errorf("%w: row %d: %w", ErrDamaged, r.row, err)
+		}
+		if checksum(r.kind, string(topic), body) != r.crc {
+			return fmt.Errorf("%w: row %d has a wrong checksum", ErrDamaged, r.row)
+		}
+	}
+	return rows.Err()
 }
 
 func (s *Store) disconnect() {
@@ -204,7 +237,7 @@ func (s *Store) Size() (n int64) {
 	return n
 }
 
-const schemaVersion = 1
+const schemaVersion = 2
 
 const schema = `
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -238,6 +271,14 @@ CREATE INDEX commands_state ON commands(state, id);
 CREATE TABLE attempts(counter INTEGER PRIMARY KEY, command INTEGER NOT NULL);
 CREATE TABLE quarantine(
 	id INTEGER PRIMARY KEY, at INTEGER NOT NULL, topic TEXT NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL);
+` + schemaRemoved
+
+// schemaRemoved is what version 2 added: the names of events that Prune removed.
+const schemaRemoved = `
+CREATE TABLE removed(
+	id INTEGER PRIMARY KEY, drone INTEGER NOT NULL, boot TEXT NOT NULL, event TEXT NOT NULL, UNIQUE(drone, boot, event));
+CREATE INDEX commands_event ON commands(event);
+CREATE INDEX attempts_command ON attempts(command);
 `
 
 // prepareSchema makes the tables in an empty file and reads the state of one that is not.
@@ -250,12 +291,16 @@ func (s *Store) prepareSchema() error {
 	case version > schemaVersion:
 		return fmt.Errorf("%w: got schema %d, want at most %d", ErrNewer, version, schemaVersion)
 	case version == 0:
-		if err := s.createSchema(); err != nil {
-			return err
+		if err := s.makeSchema(schema); err != nil {
+			return brokenSchema(err)
+		}
+	case version == 1:
+		if err := s.makeSchema(schemaRemoved); err != nil {
+			return brokenSchema(err)
 		}
 	}
 	if err := s.prepare(); err != nil {
-		return err
+		return brokenSchema(err)
 	}
 	s.drones = make(map[[2]string]*droneRow)
 	if err := s.writer.QueryRow("SELECT value FROM meta WHERE key = 'epoch'").Scan(&s.epoch); err != nil {
@@ -264,12 +309,13 @@ func (s *Store) prepareSchema() error {
 	return s.writer.QueryRow("SELECT coalesce(max(row), 0) FROM feed").Scan(&s.last)
 }
 
-func (s *Store) createSchema() error {
+// makeSchema adds tables to those of an earlier version.
+func (s *Store) makeSchema(tables string) error {
 	return s.inTx(context.Background(), func(tx *sql.Tx) error {
-		if _, err := tx.Exec(schema); err != nil {
+		if _, err := tx.Exec(tables); err != nil {
 			return err
 		}
-		if _, err := tx.Exec("INSERT INTO meta VALUES('epoch', ?)", wire.NewBoot()); err != nil {
+		if _, err := tx.Exec("INSERT INTO meta VALUES('epoch', ?) ON CONFLICT DO NOTHING", wire.NewBoot()); err != nil {
 			return err
 		}
 		_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
