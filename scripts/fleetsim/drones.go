@@ -186,6 +186,18 @@ func (s *swarm) waiting() (alerts, bulk int) {
 	return alerts, bulk
 }
 
+// laggard says how the link of one of the drones that hold something is doing; "" without any.
+func (s *swarm) laggard() string {
+	for _, d := range s.drones {
+		if a, b := d.box.waiting(); a+b > 0 {
+			st := d.pipe.Stats()
+			return fmt.Sprintf("; %s holds %d and %d, is connected: %v, connections %d, unreceipted %d, last error %q",
+				d.name, a, b, st.Connected, st.Connections, st.Unreceipted, st.LastError)
+		}
+	}
+	return ""
+}
+
 // raised returns the names of every alert there was, as the feed gives them.
 func (s *swarm) raised() map[string]bool {
 	out := make(map[string]bool)

@@ -42,6 +42,7 @@ type options struct {
 	cluster      bool
 	killNode     bool
 	storm        bool
+	patience     time.Duration
 }
 
 func parse(args []string) (o options, err error) {
@@ -57,6 +58,7 @@ func parse(args []string) (o options, err error) {
 	f.BoolVar(&o.cluster, "cluster", false, "start a cluster of three of our own brokers instead")
 	f.BoolVar(&o.killNode, "kill-node", false, "kill one broker of the cluster in the middle of the measurement")
 	f.BoolVar(&o.storm, "storm", false, "kill the broker after the measurement, start it again, and time the reconnect of all")
+	f.DurationVar(&o.patience, "patience", 5*time.Minute, "for everything to arrive, once nothing more is raised")
 	if err := f.Parse(args); err != nil {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -216,7 +218,8 @@ func (r *rig) countBulk(ctx context.Context, before counters) {
 		if err != nil {
 			return r.report.BulkArrived
 		}
-		return int(s.Stats.Messages-before.Messages) - int(s.Stats.Stored-before.Stored) - int(s.Stats.Replayed-before.Replayed)
+		r.report.BulkReplayed = s.Stats.BulkReplayed - before.BulkReplayed
+		return int(s.Stats.Bulk - before.Bulk)
 	}
 	limited, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -228,20 +231,33 @@ func (r *rig) countBulk(ctx context.Context, before counters) {
 
 // settle waits until no drone holds anything and the reader has seen every alert.
 func (r *rig) settle(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	limited, cancel := context.WithTimeout(ctx, r.opts.patience)
 	defer cancel()
-	raised := r.swarm.raised()
+	raised, began, said := r.swarm.raised(), time.Now(), time.Now()
 	err := eventually(limited, "everything arrives", func() bool {
+		if time.Since(said) > sayEvery {
+			said = time.Now()
+			say("%s", r.behind(raised))
+		}
 		alerts, bulk := r.swarm.waiting()
 		missing, _ := r.reader.compare(raised)
 		return alerts+bulk+missing == 0
 	})
+	r.report.SettleS = time.Since(began).Seconds()
 	if err != nil {
-		alerts, bulk := r.swarm.waiting()
-		missing, _ := r.reader.compare(raised)
-		return fmt.Errorf("%w: %d alerts and %d others wait on drones, %d alerts were not shown", err, alerts, bulk, missing)
+		return fmt.Errorf("%w: %s", err, r.behind(raised))
 	}
 	return nil
+}
+
+const sayEvery = 10 * time.Second
+
+// behind says what has not arrived.
+func (r *rig) behind(raised map[string]bool) string {
+	alerts, bulk := r.swarm.waiting()
+	missing, _ := r.reader.compare(raised)
+	return fmt.Sprintf("%d of %d drones connected, %d alerts and %d others wait on them, %d alerts were not shown",
+		r.swarm.connected(), r.opts.drones, alerts, bulk, missing) + r.swarm.laggard()
 }
 
 // storm kills the broker under all drones at once and times their return.

@@ -175,7 +175,7 @@ func eachEvent(ctx context.Context, url string, f func(kind string, data []byte)
 
 // counters of a station.
 type counters struct {
-	Messages, Stored, Replayed, Commits uint64
+	Bulk, BulkReplayed, Stored, Replayed, Commits uint64
 	Connected                           bool
 }
 

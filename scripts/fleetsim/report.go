@@ -18,16 +18,21 @@ type report struct {
 	Seconds int     `json:"seconds"`
 	LaunchS float64 `json:"launch_s"` // until all drones were connected
 
+	SettleS float64 `json:"settle_s"` // from the last message raised until all had arrived
+
 	Alerts      int    `json:"alerts"` // raised
 	Stored      uint64 `json:"stored"`
-	Missing     int    `json:"missing"`  // raised and never shown
-	Repeated    int    `json:"repeated"` // shown more than once
-	Jumps       int    `json:"jumps"`    // rows of the feed out of order
-	Replayed    uint64 `json:"replayed"` // arrived more than once and dropped
-	Resent      uint64 `json:"resent"`   // by drones
-	Bulk        int    `json:"bulk"`     // statistics and health sent
-	BulkArrived int    `json:"bulk_arrived"`
-	Commits     uint64 `json:"commits"`
+	Missing     int    `json:"missing"`      // raised and never shown
+	Repeated    int    `json:"repeated"`     // shown more than once
+	Jumps       int    `json:"jumps"`        // rows of the feed out of order
+	Replayed    uint64 `json:"replayed"`     // arrived more than once and dropped
+	Resent      uint64 `json:"resent"`       // by drones
+	Bulk        int    `json:"bulk"`         // statistics and health sent
+	BulkArrived int    `json:"bulk_arrived"` // without repetitions
+
+	BulkReplayed uint64 `json:"bulk_replayed"` // arrived more than once and dropped
+
+	Commits uint64 `json:"commits"`
 
 	ToReader quantiles `json:"ingest_to_feed_reader"` // arrival at the station → program that follows the feed
 	ToPage   quantiles `json:"ingest_to_page"`        // arrival at the station → stream of the live page
@@ -72,6 +77,9 @@ func (r *report) verdict() error {
 	if r.Missing+r.Repeated+r.Jumps > 0 || int(r.Stored) != r.Alerts || r.Alerts == 0 {
 		return fmt.Errorf("of %d alerts %d were stored, %d were not shown, %d were shown twice, %d rows came out of order",
 			r.Alerts, r.Stored, r.Missing, r.Repeated, r.Jumps)
+	}
+	if r.BulkArrived != r.Bulk {
+		return fmt.Errorf("of %d statistics and health messages %d arrived", r.Bulk, r.BulkArrived)
 	}
 	return nil
 }

@@ -22,25 +22,31 @@ type Range struct {
 
 const maxGaps = 64
 
-// Note takes a number in. Zero is not numbered and ignored. A number that was seen before
+// Note takes a number in, and reports whether it is news: not a repetition, nor of a gap
+// that was given up. Zero is not numbered, so always news. A number that was seen before
 // under another boot means that the drone lost its outbox and counts from the start.
-func (s *Sequence) Note(boot string, seq uint64) {
+func (s *Sequence) Note(boot string, seq uint64) (news bool) {
+	news = true
 	switch {
 	case seq == 0:
-		return
+		return true
 	case s.High == 0 || seq == s.High+1:
 		s.High = seq
 	case seq > s.High:
 		s.Missing = append(s.Missing, Range{s.High + 1, seq - 1})
 		s.High = seq
-	case !s.fill(seq) && boot != s.Boot:
+	case s.fill(seq):
+	case boot != s.Boot:
 		s.High, s.Missing = seq, nil
+	default:
+		news = false
 	}
 	s.Boot = boot
 	if len(s.Missing) > maxGaps {
 		s.GivenUp += s.Missing[0].To - s.Missing[0].From + 1
 		s.Missing = slices.Delete(s.Missing, 0, 1)
 	}
+	return news
 }
 
 // fill takes seq out of the gap it is in, if there is one.

@@ -14,7 +14,9 @@ func TestSequenceAgainstASet(t *testing.T) {
 		s.Note("b", first)
 		seen, high := map[uint64]bool{first: true}, first
 		for _, n := range rapid.SliceOf(rapid.Uint64Range(first, first+60)).Draw(t, "numbers") {
-			s.Note("b", n)
+			if got := s.Note("b", n); got == seen[n] {
+				t.Fatalf("%d is news: %v, want %v", n, got, !seen[n])
+			}
 			seen[n], high = true, max(high, n)
 		}
 		var missing uint64

@@ -85,6 +85,7 @@ type drone struct {
 	Drone
 	seen   *recent
 	alerts gaps.Sequence
+	bulk   gaps.Sequence // of statistics, health and pictures; merging leaves gaps in it
 }
 
 func (d *drone) snapshot() Drone {

@@ -339,19 +339,41 @@ func (s *Station) judge(m wire.Message, now time.Time, retained bool) bool {
 		}
 		return v == fresh
 	case *wire.Health:
+		if !s.noteBulk(d, m.Head(), now) {
+			return false
+		}
 		d.Health = m
 	case *wire.Stats:
+		if !s.noteBulk(d, m.Head(), now) {
+			return false
+		}
 		d.Work = m
+	default:
+		d.heardFrom(m.Head(), now)
 	}
-	d.heardFrom(m.Head(), now)
+	return true
+}
+
+// noteBulk counts a message of the bulk lane, and reports whether it is news: brokers and
+// drones repeat what they do not know to have arrived.
+func (s *Station) noteBulk(d *drone, h *wire.Header, now time.Time) bool {
+	d.heardFrom(h, now)
+	if !d.bulk.Note(h.Boot, h.Seq) {
+		s.stats.BulkReplayed++
+		return false
+	}
+	s.stats.Bulk++
 	return true
 }
 
 func (s *Station) handlePicture(p *wire.Picture, now time.Time) {
 	s.mu.Lock()
-	s.fleet.drone(p.Head()).heardFrom(p.Head(), now)
+	news := s.noteBulk(s.fleet.drone(p.Head()), p.Head(), now)
 	s.stats.Pictures++
 	s.mu.Unlock()
+	if !news {
+		return
+	}
 	if p.Event == "" {
 		s.deliver(Received{Message: p, At: now, Bytes: len(p.JPEG)})
 		return

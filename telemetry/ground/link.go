@@ -22,6 +22,7 @@ type linkOptions struct {
 	broker     mqtt.Broker
 	clientID   string
 	persistent bool
+	forget     bool // the session when ctx ends
 	filters    []string
 	will       *mqtt.Message
 	backoff    mqtt.Backoff
@@ -135,11 +136,28 @@ func (l *link) session(ctx, attempt context.Context, handle func(mqtt.Message)) 
 	err = l.serve(ctx, attempt, conn, &upFor, handle)
 	if ctx.Err() != nil {
 		conn.Disconnect(disconnectTime)
+		l.forgetSession()
 	}
 	return upFor, err
 }
 
-const disconnectTime = 250 * time.Millisecond
+const (
+	disconnectTime = 250 * time.Millisecond
+	forgetTime     = 2 * time.Second
+)
+
+// forgetSession makes the broker discard a session that nobody will come back to: MQTT 3.1.1
+// has no other way than a clean session of the same name.
+func (l *link) forgetSession() {
+	if !l.forget {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), forgetTime)
+	defer cancel()
+	if conn, err := mqtt.Dial(ctx, l.broker, mqtt.Session{ClientID: l.clientID}); err == nil {
+		conn.Disconnect(disconnectTime)
+	}
+}
 
 // serve subscribes and handles messages until something ends.
 func (l *link) serve(ctx, attempt context.Context, conn *mqtt.Conn, upFor *time.Duration,

@@ -119,6 +119,7 @@ type StationStats struct {
 	LastError   string // why the latest connection ended or did not come up
 
 	Messages   uint64 // received, good or bad
+	Bulk       uint64 // of them statistics, health and pictures, without repetitions
 	Malformed  uint64 // not decodable
 	Oversized  uint64 // larger than the schema allows
 	Mismatched uint64 // sent under the topic of another drone than the one they name
@@ -136,8 +137,10 @@ type StationStats struct {
 	Forged     uint64 // verdicts of other stations whose signature does not hold
 	Pictures   uint64
 	Removed    Removed // from the store, to stay within its limits
-	Active     bool    // this station does what only one may do
-	LastBad    string  // why the latest bad message was
+	// BulkReplayed are statistics, health and pictures received before, and dropped.
+	BulkReplayed uint64
+	Active       bool   // this station does what only one may do
+	LastBad      string // why the latest bad message was
 }
 
 // NewStation checks the options. The station does nothing until Run.
@@ -166,7 +169,9 @@ func (s *Station) makeLinks(base string) {
 	options.clientID, options.persistent, options.events = s.clientID("a"), true, alertEvents{s}
 	options.filters = []string{base + "alert/+", base + "cmd/result", base + "cmd/acknowledge"}
 	s.alerts = newLink(options)
-	options.clientID, options.persistent, options.events = s.clientID("b"), false, quietEvents{}
+	// What a broken link leaves behind is kept for this session, too, but not beyond a stop:
+	// statistics of a day in which nobody listened are not worth the broker's disk.
+	options.clientID, options.forget, options.events = s.clientID("b"), true, quietEvents{}
 	options.filters = []string{base + "status", base + "stats", base + "health", base + "picture", beaconTopic + "+"}
 	options.will = s.peers.farewell()
 	s.bulk = newLink(options)

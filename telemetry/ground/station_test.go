@@ -299,6 +299,41 @@ func TestStationIsServedWhatItMissed(t *testing.T) {
 	}
 }
 
+// What was published while the link was broken arrives and repetitions are dropped; what was
+// published while the station was stopped does not pile up in the broker.
+func TestStatisticsOfABrokenLink(t *testing.T) {
+	eachBroker(t, func(t *testing.T, b telemetrytest.Broker) {
+		link := telemetrytest.NewLink(t, b.URL())
+		r := newRig(t, link.URL(), "alpha").start()
+		drone := dial(t, b.URL(), "drone-a")
+		stats := func(seq uint64) *wire.Stats {
+			return &wire.Stats{Header: header("a", "b1", seq), PeriodMS: 10_000, FPS: 30}
+		}
+		// The second session of the station is up once something has come through it.
+		telemetrytest.Eventually(t, "the first arrives", func() bool {
+			drone.send(stats(1))
+			return r.station.Stats().Bulk == 1
+		})
+		link.Cut()
+		r.until("the link is lost", func(s ground.StationStats) bool { return !s.Connected })
+		for _, seq := range []uint64{2, 3, 3, 4, 2} {
+			drone.send(stats(seq))
+		}
+		link.Restore()
+		r.until("all arrive", func(s ground.StationStats) bool { return s.Bulk == 4 && s.BulkReplayed >= 2 })
+		r.stop()
+		drone.send(stats(5))
+		r.start()
+		telemetrytest.Eventually(t, "a later one arrives", func() bool {
+			drone.send(stats(6))
+			return r.station.Stats().Bulk > 0
+		})
+		if got := r.station.Drones()[0].Work.Seq; got != 6 || r.station.Stats().Bulk != 1 {
+			t.Errorf("got number %d as the latest of %d, want only number 6", got, r.station.Stats().Bulk)
+		}
+	})
+}
+
 func TestVerdictsReachTheDroneAndComeBack(t *testing.T) {
 	eachBroker(t, func(t *testing.T, b telemetrytest.Broker) {
 		r := newRig(t, b.URL(), "hill").start()

@@ -27,7 +27,7 @@ var (
 type Broker struct {
 	// URL is tcp://host:port, mqtt://host:port (the same), ssl://, tls:// or mqtts://; or
 	// several of them with commas between, the members of a cluster, of which each
-	// connection takes one at random.
+	// connection takes one at random, and another when nobody answers there.
 	// The port may be left out: 1883, with TLS 8883. User and password may be part of
 	// the URL; those below take precedence. Neither appears in errors or logs.
 	URL                string
@@ -67,20 +67,18 @@ func (b Broker) Validate() error {
 	return err
 }
 
-// parse returns one of the addresses.
-func (b Broker) parse() (e endpoint, err error) {
-	all := strings.Split(b.URL, ",")
-	chosen := rand.N(len(all))
-	for i, text := range all {
-		parsed, err := b.parseURL(strings.TrimSpace(text))
+// parse returns the addresses in random order.
+func (b Broker) parse() ([]endpoint, error) {
+	var all []endpoint
+	for text := range strings.SplitSeq(b.URL, ",") {
+		e, err := b.parseURL(strings.TrimSpace(text))
 		if err != nil {
-			return endpoint{}, err
+			return nil, err
 		}
-		if i == chosen {
-			e = parsed
-		}
+		all = append(all, e)
 	}
-	return e, nil
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all, nil
 }
 
 // parseURL never puts the URL into an error: it may hold a password.
@@ -150,15 +148,15 @@ type Conn struct {
 // ctx ends, ConnectTimeout passes or the broker refuses.
 func Dial(ctx context.Context, broker Broker, session Session) (*Conn, error) {
 	broker = broker.withDefaults()
-	to, err := broker.parse()
+	addresses, err := broker.parse()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, broker.ConnectTimeout)
 	defer cancel()
-	socket, err := openSocket(ctx, to, broker.TLS)
+	socket, to, err := openAny(ctx, addresses, broker.TLS)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", to.hostport, err)
+		return nil, err
 	}
 	socket = &loudSocket{socket}
 	c := &Conn{socket: socket, lost: make(chan struct{})}
@@ -167,6 +165,33 @@ func Dial(ctx context.Context, broker Broker, session Session) (*Conn, error) {
 		return nil, fmt.Errorf("connect to %s: %w", to.hostport, err)
 	}
 	return c, nil
+}
+
+// openAny opens a socket to the first of the addresses that takes one. Each has an equal
+// share of the time that ctx leaves.
+func openAny(ctx context.Context, addresses []endpoint, conf *tls.Config) (net.Conn, endpoint, error) {
+	var errs []error
+	deadline, _ := ctx.Deadline()
+	for i, to := range addresses {
+		share := time.Until(deadline) / time.Duration(len(addresses)-i)
+		one, cancel := context.WithTimeout(ctx, share)
+		socket, err := openSocket(one, to, conf)
+		cancel()
+		if err == nil {
+			return socket, to, nil
+		}
+		errs = append(errs, fmt.Errorf("connect to %s: %w", to.hostport, err))
+	}
+	return nil, endpoint{}, oneLine(errs)
+}
+
+// oneLine is errors.Join for a log.
+func oneLine(errs []error) error {
+	err := errs[0]
+	for _, next := range errs[1:] {
+		err = fmt.Errorf("%w; %w", err, next)
+	}
+	return err
 }
 
 func openSocket(ctx context.Context, to endpoint, conf *tls.Config) (net.Conn, error) {

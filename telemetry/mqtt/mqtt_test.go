@@ -174,6 +174,25 @@ func TestDialGivesUpOnASilentBroker(t *testing.T) {
 	}
 }
 
+// Two members of a cluster are dead: each connection is made at the first attempt all the same.
+func TestDialTakesAnotherMember(t *testing.T) {
+	b := telemetrytest.NewEmbedded(t)
+	url := "tcp://127.0.0.1:1," + b.URL() + ",tcp://127.0.0.1:2"
+	for range 20 {
+		c, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: url}, mqtt.Session{ClientID: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Disconnect(time.Second)
+	}
+	_, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: "tcp://127.0.0.1:1,tcp://127.0.0.1:2"}, mqtt.Session{ClientID: "x"})
+	for _, want := range []string{"127.0.0.1:1: ", "127.0.0.1:2: "} {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got %v, want one line that names %s", err, want)
+		}
+	}
+}
+
 // connack answers the CONNECT packet and then reads nothing more.
 func connack(c net.Conn) {
 	head := make([]byte, 2)
