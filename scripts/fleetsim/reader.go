@@ -176,7 +176,7 @@ func eachEvent(ctx context.Context, url string, f func(kind string, data []byte)
 // counters of a station.
 type counters struct {
 	Bulk, BulkReplayed, Stored, Replayed, Commits uint64
-	Connected                           bool
+	Connected                                     bool
 }
 
 // station asks the station for its counters.
