@@ -86,6 +86,35 @@ type drone struct {
 	seen   *recent
 	alerts gaps.Sequence
 	bulk   gaps.Sequence // of statistics, health and pictures; merging leaves gaps in it
+	clock  droneClock
+}
+
+// droneClock estimates the monotonic clock of a drone from below: a message is at least as
+// old as it says, so the one that was least under way says most. No wall clock has a part.
+type droneClock struct {
+	boot  string
+	ahead time.Duration // of the drone's clock before that of the station
+	known bool
+}
+
+// note takes in a message that came at a time of the station's monotonic clock.
+func (c *droneClock) note(h *wire.Header, at time.Duration) {
+	ahead := time.Duration(h.MonoNS) - at
+	switch {
+	case h.MonoNS == 0 || c.known && c.boot == h.Boot && ahead <= c.ahead:
+		return
+	case c.known && c.boot != h.Boot: // a new run counts from the start
+		*c = droneClock{}
+	}
+	c.boot, c.ahead, c.known = h.Boot, ahead, true
+}
+
+// at returns the drone's clock at a time of the station's, in a run of the drone.
+func (c *droneClock) at(boot string, now time.Duration) (mono time.Duration, ok bool) {
+	if !c.known || c.boot != boot {
+		return 0, false
+	}
+	return now + c.ahead, true
 }
 
 func (d *drone) snapshot() Drone {

@@ -192,3 +192,30 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestClockOfADroneIsReckonedFromBelow(t *testing.T) {
+	var c droneClock
+	note := func(boot string, mono, at time.Duration) {
+		c.note(&wire.Header{Boot: boot, MonoNS: mono.Nanoseconds()}, at)
+	}
+	if _, ok := c.at("b1", time.Second); ok {
+		t.Error("a clock is known before any message")
+	}
+	note("b1", 100*time.Second, 10*time.Second)
+	note("b1", 101*time.Second, 20*time.Second) // was 9 s under way
+	note("b1", 0, 30*time.Second)               // does not say
+	if got, ok := c.at("b1", 40*time.Second); !ok || got != 130*time.Second {
+		t.Errorf("got %v, want what the fastest message says", got)
+	}
+	note("b1", 132*time.Second, 41*time.Second) // faster still
+	if got, _ := c.at("b1", 41*time.Second); got != 132*time.Second {
+		t.Errorf("got %v, want 2m12s", got)
+	}
+	note("b2", time.Second, 50*time.Second)
+	if got, ok := c.at("b2", 51*time.Second); !ok || got != 2*time.Second {
+		t.Errorf("after a restart: got %v, want 2s", got)
+	}
+	if _, ok := c.at("b1", 51*time.Second); ok {
+		t.Error("the clock of the earlier run is still known")
+	}
+}

@@ -218,6 +218,7 @@ func (s *Station) noteStored(batch []arrived, outcomes []store.Outcome) {
 			s.stats.Conflicts++
 		}
 		d.heardFrom(h, batch[i].At)
+		d.clock.note(h, batch[i].At.Sub(s.began))
 	}
 }
 
@@ -328,6 +329,9 @@ func (s *Station) judge(m wire.Message, now time.Time, retained bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.fleet.drone(m.Head())
+	if !retained {
+		d.clock.note(m.Head(), now.Sub(s.began))
+	}
 	switch m := m.(type) {
 	case *wire.Status:
 		v := d.judgeStatus(m, now)

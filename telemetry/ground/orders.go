@@ -173,45 +173,77 @@ func (s *Station) sendPending(ctx context.Context, due map[int64]time.Time) {
 	}
 }
 
+// Times of commands.
+const (
+	resultGrace = 10 * time.Second // for the result of what the drone took at the last moment
+	clockWait   = time.Minute      // for a sign of life that tells the clock of the drone
+)
+
+// lifetime is how long after its making a command may be carried out. A verdict is still
+// true tomorrow; what somebody wanted of a drone ten minutes ago may not be wanted now.
+func (s *Station) lifetime(o *store.Order) time.Duration {
+	if wire.Verb(o.Verb) == wire.VerbAcknowledge {
+		return s.opts.GiveUp
+	}
+	return s.opts.Expiry
+}
+
 // sendOrder sends an order if it is due and its drone can take it.
 func (s *Station) sendOrder(ctx context.Context, o *store.Order, due map[int64]time.Time) {
 	now := time.Now()
-	if now.Sub(o.Created.Time) > s.opts.GiveUp {
-		s.endOrder(ctx, o, store.OrderExpired, fmt.Sprintf("no result within %v", s.opts.GiveUp))
+	left := s.lifetime(o) - max(0, now.Sub(o.Created.Time)) // 0 when the clock of the station was set back
+	if left < -resultGrace || left <= 0 && o.Attempts == 0 {
+		s.endOrder(ctx, o, store.OrderExpired, expired(o, s.lifetime(o)))
 		return
 	}
-	boot, ready, refusal := s.readiness(o.Fleet, o.Drone)
+	ready, refusal := s.readiness(o, now)
 	switch {
 	case refusal != "":
 		s.endOrder(ctx, o, store.OrderFailed, refusal)
 		return
-	case !ready || now.Before(due[o.ID]):
+	case ready == nil || left <= 0 || now.Before(due[o.ID]):
 		return
 	}
 	due[o.ID] = now.Add(s.opts.Retry << min(o.Attempts, 5))
-	if err := s.transmit(ctx, o, boot); err != nil {
+	if err := s.transmit(ctx, o, ready, left); err != nil {
 		s.opts.Log.Warn("command not sent", "command", o.ID, "verb", o.Verb, "drone", o.Drone, "err", err)
 		return
 	}
 	s.count(func(c *StationStats) { c.Orders++ })
 }
 
-// readiness says whether a drone can take a command now, the boot id that the command has
-// to name, and why it never will.
-func (s *Station) readiness(fleet, name string) (boot string, ready bool, refusal string) {
+func expired(o *store.Order, lifetime time.Duration) string {
+	if o.Attempts == 0 {
+		return fmt.Sprintf("not sent: the drone was not connected within %v", lifetime)
+	}
+	return fmt.Sprintf("no result within %v of %d attempts; the drone refuses it from now on", lifetime, o.Attempts)
+}
+
+// readyDrone is a drone that can take a command.
+type readyDrone struct {
+	boot string        // that the command has to name
+	mono time.Duration // its clock now, 0 when it does not tell
+}
+
+// readiness says whether a drone can take a command now, or why it never will.
+func (s *Station) readiness(o *store.Order, now time.Time) (ready *readyDrone, refusal string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d, ok := s.fleet.find(fleet, name)
+	d, ok := s.fleet.find(o.Fleet, o.Drone)
 	if !ok || d.Status == nil || d.Status.State != wire.Online {
-		return "", false, ""
+		return nil, ""
 	}
 	switch keys := d.Status.Keys; {
 	case len(keys) == 0:
-		return "", false, "the drone takes no commands: add the key of this station to commands.keys of its configuration"
+		return nil, "the drone takes no commands: add the key of this station to commands.keys of its configuration"
 	case !slices.Contains(keys, wire.KeyID(publicKey(s.opts.Key))):
-		return "", false, "the drone does not know the key of this station: add it to commands.keys of its configuration"
+		return nil, "the drone does not know the key of this station: add it to commands.keys of its configuration"
 	}
-	return d.Status.Boot, true, ""
+	mono, known := d.clock.at(d.Status.Boot, now.Sub(s.began))
+	if !known && d.Status.MonoNS > 0 && now.Sub(o.Created.Time) < clockWait {
+		return nil, "" // its status was kept by the broker; the next message tells
+	}
+	return &readyDrone{d.Status.Boot, mono}, ""
 }
 
 func (s *Station) endOrder(ctx context.Context, o *store.Order, state, text string) {
@@ -222,7 +254,9 @@ func (s *Station) endOrder(ctx context.Context, o *store.Order, state, text stri
 	s.opts.Log.Warn("command given up", "command", o.ID, "verb", o.Verb, "drone", o.Drone, "reason", text)
 }
 
-func (s *Station) transmit(ctx context.Context, o *store.Order, boot string) error {
+// transmit sends a command that expires on the drone when the time that is left has passed
+// there, by the monotonic clock of the drone; without a clock it does with the drone's run.
+func (s *Station) transmit(ctx context.Context, o *store.Order, to *readyDrone, left time.Duration) error {
 	c, err := commandOf(o)
 	if err != nil {
 		return err
@@ -231,7 +265,10 @@ func (s *Station) transmit(ctx context.Context, o *store.Order, boot string) err
 	if err != nil {
 		return err
 	}
-	c.Header, c.Counter = s.header(o.Fleet, o.Drone, boot), counter
+	c.Header, c.Counter = s.header(o.Fleet, o.Drone, to.boot), counter
+	if to.mono > 0 {
+		c.ExpiresNS = (to.mono + left).Nanoseconds()
+	}
 	if err := wire.Sign(c, s.opts.Key); err != nil {
 		return err
 	}

@@ -33,7 +33,8 @@ type StationOptions struct {
 	LateAfter time.Duration // alerts published this long after capture are marked Late, 30 s
 	MaxDrones int           // whose live state is remembered, 16384
 	Retry     time.Duration // first wait for the result of a command, doubled up to 32 times it, 10 s
-	GiveUp    time.Duration // after which a command without a result is given up, 24 h
+	GiveUp    time.Duration // after which the command of a verdict is given up, 24 h
+	Expiry    time.Duration // after which the drone refuses any other command, 10 min
 	Beacon    time.Duration // between signs of life to other stations, 2 s
 
 	Keep  store.Limits     // of the store
@@ -54,6 +55,7 @@ func (o StationOptions) withDefaults() StationOptions {
 	set(&o.LateAfter, 30*time.Second)
 	set(&o.Retry, 10*time.Second)
 	set(&o.GiveUp, 24*time.Hour)
+	set(&o.Expiry, 10*time.Minute)
 	set(&o.Beacon, 2*time.Second)
 	set(&o.Tidy, 10*time.Minute)
 	if o.Clock == nil {
@@ -92,6 +94,7 @@ func (o *StationOptions) validate() error {
 type Station struct {
 	opts   StationOptions
 	boot   string
+	began  time.Time
 	alerts *link // alerts, results and verdicts; kept by the broker while away
 	bulk   *link // status, statistics, health, pictures, other stations
 
@@ -154,7 +157,7 @@ func NewStation(opts StationOptions) (*Station, error) {
 		return nil, fmt.Errorf("make station: %w", err)
 	}
 	s := &Station{
-		opts: opts, boot: wire.NewBoot(), fleet: newFleet(opts.MaxDrones, 0), alarms: make(map[string]wire.Condition),
+		opts: opts, boot: wire.NewBoot(), began: time.Now(), fleet: newFleet(opts.MaxDrones, 0), alarms: make(map[string]wire.Condition),
 		arrivals: make(chan arrived, queueLength), receipts: make(chan []*wire.Receipt,
 			queueLength), wake: make(chan struct{}, 1),
 		feed: newFeedLog(opts.Store),

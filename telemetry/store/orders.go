@@ -146,12 +146,12 @@ func (s *Store) EndOrder(ctx context.Context, id int64, state, text string, at t
 	return nil
 }
 
-// settle ends the order that a result answers, whichever attempt that was, and returns its
-// event, 0 when there is none.
+// settle ends the order that a result answers, whichever attempt that was and even if it had
+// been given up, and returns its event, 0 when there is none.
 func (b *batch) settle(r *wire.Result, at time.Time) (event int64, err error) {
 	err = b.tx.QueryRowContext(b.ctx, "UPDATE commands SET state = ?, text = ?, updated = ?"+
-		" WHERE id = (SELECT command FROM attempts WHERE counter = ?) AND fleet = ? AND drone = ? AND verb = ? AND state = ? RETURNING event",
-		r.Outcome, r.Text, at.UnixMilli(), r.Counter, r.Fleet, r.Drone, r.Verb, OrderPending).Scan(&event)
+		" WHERE id = (SELECT command FROM attempts WHERE counter = ?) AND fleet = ? AND drone = ? AND verb = ? AND state IN (?, ?) RETURNING event",
+		r.Outcome, r.Text, at.UnixMilli(), r.Counter, r.Fleet, r.Drone, r.Verb, OrderPending, OrderExpired).Scan(&event)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
