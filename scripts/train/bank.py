@@ -1,11 +1,9 @@
 """A bank of made samples on disk, for everything that is trained more than once: small models, left-out sources, the
 front.
 
-Making a sample costs as much as a step of a small network. The bank holds uint8 pictures with label, the sources of
-the photographs
-in each, and the answers of the teacher, if one is given. NAME.npy uint8 [N,224,224,3]; NAME.npz labels [N], sources
-[N] (bit i: the
-source i of `names`), names, teacher [N,3] logits.
+Making a sample costs as much as a step of a small network. The bank holds uint8 pictures with label, the sources of the
+photographs in each, and the answers of the teacher, if one is given. NAME.npy uint8 [N,224,224,3]; NAME.npz labels [N],
+sources [N] (bit i: the source i of `names`), names, teacher [N,3] logits.
 """
 
 import argparse

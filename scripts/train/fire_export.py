@@ -3,8 +3,8 @@ manifest.
 
 Written models: opset 13, IR 8, batch 1. Outputs of a classifier: logits [1,3], features [1,32], cam [1,3,h,w].
 Variants: fp32; int8 for a CPU (uint8 activations with a zero point, which absorbs ReLU6, int8 weights per channel,
-calibrated);
-int8 for TensorRT and any other (Q/DQ, int8 activations with zero point 0) after quantisation-aware training.
+calibrated); int8 for TensorRT and any other (Q/DQ, int8 activations with zero point 0) after quantisation-aware
+training.
 """
 
 import argparse
@@ -82,8 +82,8 @@ def resized(pixels, size):
 
 
 def write_ptq(fp32: Path, path: Path, tensors, method, delicate=()):
-    """INT8 for CPUs. The head stays float: it is small, and its outputs are graph outputs. So do nodes whose names hold one
-    of the delicate parts."""
+    """INT8 for CPUs. The head stays float: it is small, and its outputs are graph outputs. So do nodes whose names
+    hold one of the delicate parts."""
     kind, options = METHODS[method]
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
@@ -230,7 +230,8 @@ def compact(manifest) -> str:
 
 
 def calibration_tensors(args, size, count):
-    """For `fire` evenly picked training photographs, as they are; for the others augmented samples that no run has seen."""
+    """For `fire` evenly picked training photographs, as they are; for the others augmented samples that no run has
+    seen."""
     if args.name == "fire":
         store = photos.fire(args.data, args.cache, "train")
         return list(stored(store, size, np.linspace(0, len(store) - 1, count).astype(int)))
@@ -288,7 +289,7 @@ def main(argv=None):
         prog="train export",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: train export fire --data ~/data --checkpoint runs/fire/last.pt --out models/fire --version 1.0.0",
+        epilog="example: train export fire --data ~/data --checkpoint runs/fire/last.pt --out models/fire --version 1",
     )
     p.add_argument("name", choices=list(TEXT))
     p.add_argument("--data", type=Path, required=True)

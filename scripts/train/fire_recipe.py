@@ -1,11 +1,20 @@
 """One command for each shipped model of the fire family: the steps below, each of which can be run alone and
-resumes."""
+resumes.
+
+--quick runs every step a hundredth as long, to see that the pipeline works from photographs to a manifest; what comes
+out knows nothing, and goes to RUNS/models.
+"""
 
 import argparse
 import importlib
+import json
 from pathlib import Path
 
 MODELS = Path(__file__).resolve().parents[2] / "infer/models"
+
+
+QUICK = {"steps": 2, "count": 128}  # option: its least value in a quick run
+BLOCKS = {"fire": {"segmenter": {"model": "fire-seg"}}}  # of the manifests, beside the model itself
 
 
 class Kitchen:
@@ -21,12 +30,18 @@ class Kitchen:
 
     def do(self, module, *words, synth=True, **options):
         """One sub-command; options become --name value."""
+        if self.args.quick:
+            options |= {k: max(least, options[k] // 100) for k, least in QUICK.items() if k in options}
         flags = [str(w) for name, value in options.items() for w in (f"--{name}", value)]
         line = [*map(str, words), *flags, *self.common, *(self.synth if synth else [])]
         print(f"== {module} {' '.join(line)}", flush=True)
         importlib.import_module(module).main(line)
 
     def export(self, name, checkpoint, **more):
+        if name in BLOCKS:
+            more["blocks"] = json.dumps(BLOCKS[name])
+        if self.args.quick:
+            more |= dict(images=20, held=5)
         out = self.args.models / name
         self.do("fire_export", name, checkpoint=checkpoint, out=out, version=self.args.version, **more)
 
@@ -38,7 +53,7 @@ class Kitchen:
     def fire(self):
         """The weights of `fire`: this folder's run, or the shipped ones."""
         mine = self.runs / "fire/soup.pt"
-        return str(mine if mine.exists() else self.args.models / "fire/fire-fp32.onnx")
+        return str(mine if mine.exists() else MODELS / "fire/fire-fp32.onnx")
 
 
 def fire(k):
@@ -58,7 +73,9 @@ def nano(k):
     """A round on labels, one taught by `fire` as well, the mean of both; rounding learnt last."""
     bank, a, b, soup = k.bank(), *(k.path(f"nano/{n}") for n in ("a", "b", "soup.pt"))
     k.do("fire_fit", "fire-nano", out=a, bank=bank, steps=420, lr=5e-4, freeze=1, init=k.fire())
-    k.do("fire_fit", "fire-nano", out=b, bank=bank, steps=300, lr=4e-4, freeze=1, seed=3, distil=0.6, init=f"{a}/last.pt")
+    k.do(
+        "fire_fit", "fire-nano", out=b, bank=bank, steps=300, lr=4e-4, freeze=1, seed=3, distil=0.6, init=f"{a}/last.pt"
+    )
     k.do("fire_soup", f"{a}/last.pt", f"{b}/last.pt", synth=False, arch="fire-nano", out=soup)
     k.do("fire_qat", "fire-nano", checkpoint=soup, out=k.path("nano"), bank=bank, steps=40, calibrate=4)
     k.export("fire-nano", soup, qat=k.path("nano/qat.pt"))
@@ -91,9 +108,14 @@ def main(argv=None):
     p.add_argument(
         "--init", type=Path, help="fire: earlier weights to start from, .pt or shipped FP32 .onnx (default ImageNet's)"
     )
-    p.add_argument("--models", type=Path, default=MODELS, help="where <name>/manifest.json goes")
+    p.add_argument(
+        "--models", type=Path, help="where <name>/manifest.json goes (default infer/models; quick: RUNS/models)"
+    )
     p.add_argument("--version", default="0.0.0-dev")
+    p.add_argument("--quick", action="store_true", help="a hundredth of the steps: does the pipeline work?")
     args = p.parse_args(argv)
+    args.models = args.models or (args.runs / "models" if args.quick else MODELS)
+    args.runs.mkdir(parents=True, exist_ok=True)
     RECIPES[args.name](Kitchen(args))
 
 

@@ -31,8 +31,9 @@ def temperature(z, truth) -> float:
 
 
 def prior(z, truth):
-    """What to add to the logits so that softmax((z + b) / T) fits best, float32 [C]: made samples hold far more fires than
-    photographs do, and this takes the difference back. Labels weigh by their count to the power of -0.6, so that a rare one is heard."""
+    """What to add to the logits so that softmax((z + b) / T) fits best, float32 [C]: made samples hold far more fires
+    than photographs do, and this takes the difference back. Labels weigh by their count to the power of -0.6, so that a
+    rare one is heard."""
     import torch
 
     counts = np.bincount(truth, minlength=z.shape[1])
@@ -43,7 +44,10 @@ def prior(z, truth):
 
     def loss():
         search.zero_grad()
-        value = torch.nn.functional.cross_entropy((z + bias) / log_t.exp(), truth, weight=weight) + 1e-3 * bias.square().sum()
+        value = (
+            torch.nn.functional.cross_entropy((z + bias) / log_t.exp(), truth, weight=weight)
+            + 1e-3 * bias.square().sum()
+        )
         value.backward()
         return value
 

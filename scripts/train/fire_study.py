@@ -1,8 +1,8 @@
 """Studies that guide choices, on a bank of made samples.
 
-loso    for each source: train briefly without it from ImageNet's weights (the shipped ones have seen every source), test on
-        its photographs, beside a run that had all sources
-front   architectures x input sizes after equally short runs: alarm accuracy and recall against latency on this machine. The
+loso    for each source: train briefly without it from ImageNet's weights (the shipped ones have seen every source),
+        test on its photographs, beside a run that had all sources
+front   architectures x input sizes after equally short runs: alarm accuracy and recall against latency here. The
         architectures that ship start from their shipped weights, the others from ImageNet's, with one shipped
         architecture beside them that does so too; all are taught by the labels and the bank's teacher alike.
 Both continue where they stopped. A finished front measured again (same command) trains nothing and takes new times.
@@ -18,7 +18,6 @@ import torch
 
 import bank
 import evaluate
-import fire_data
 import fire_export
 import fire_fit
 import fire_plot
@@ -151,7 +150,11 @@ def front_answers(path, size, val) -> dict:
     kept = path.with_suffix(".npy")
     if not kept.exists():
         np.save(kept, evaluate.logits(path, [r["path"] for r in val.rows], size))
-    return fire_fit.summary(np.load(kept), fire_export.truth_of(val))
+    truth = fire_export.truth_of(val)
+    out = fire_fit.summary(np.load(kept), truth)
+    for key, count in (("best_alarm", len(truth)), ("recall_at_2", int((truth > 0).sum()))):
+        out[f"{key}_interval"] = fire_stats.wilson(round(out[key] * count), count)
+    return out
 
 
 def main(argv=None):

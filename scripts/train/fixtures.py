@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Write the photographs and expected pixels of the Go preprocessing test (camera/pixel/testdata/pil).
 
-Source photographs: scikit-image 0.26.0 (`pip download --no-deps scikit-image==0.26.0`, unzip), folder skimage/data; only those
-that its own documentation calls CC0 or public domain are used. For each <name>.jpg, <name>_224.png and <name>_160.png hold what
-preprocess.py makes of it before normalisation (8-bit RGB, 224x224 and 160x160).
+Source photographs: scikit-image 0.26.0 (`pip download --no-deps scikit-image==0.26.0`, unzip), folder skimage/data;
+only those that its own documentation calls CC0 or public domain are used. For each <name>.jpg, <name>_224.png and
+<name>_160.png hold what preprocess.py makes of it before normalisation (8-bit RGB, 224x224 and 160x160).
 
   fixtures.py --photos skimage/data --out camera/pixel/testdata/pil
 """
+
 import argparse
 from pathlib import Path
 
@@ -19,7 +20,14 @@ CASES = {
     "astronaut_420": ("astronaut.png", (20, 0, 497, 391), 1, dict(quality=85, subsampling="4:2:0"), 1, False),
     "coffee_444": ("coffee.png", None, 1, dict(quality=92, subsampling="4:4:4"), 1, False),
     "coffee_422_odd": ("coffee.png", (100, 31, 423, 266), 1, dict(quality=80, subsampling="4:2:2"), 1, False),
-    "rocket_420_progressive": ("rocket.jpg", (100, 0, 539, 427), 1, dict(quality=75, subsampling="4:2:0", progressive=True), 1, False),
+    "rocket_420_progressive": (
+        "rocket.jpg",
+        (100, 0, 539, 427),
+        1,
+        dict(quality=75, subsampling="4:2:0", progressive=True),
+        1,
+        False,
+    ),
     "chelsea_420_exif6": ("chelsea.png", None, 1, dict(quality=88, subsampling="4:2:0"), 6, False),
     "chelsea_444_exif3_small": ("chelsea.png", None, 0.22, dict(quality=90, subsampling="4:4:4"), 3, False),
     "camera_grey_exif5": ("camera.png", (0, 60, 511, 397), 1, dict(quality=85), 5, True),

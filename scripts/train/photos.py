@@ -1,8 +1,7 @@
 """Decoded photographs in one file: every epoch after the first reads memory instead of JPEGs.
 
-A store is a pair of files: NAME.npy, uint8 [N,SIDE,SIDE,3], each photograph squashed to a square as preprocess.py
-does, and
-NAME.json, one record {path, label, source} for each row. Squashing early is harmless: the network sees squashed
+A store is a pair of files: NAME.npy, uint8 [N,SIDE,SIDE,3], each photograph squashed to a square as preprocess.py does,
+and NAME.json, one record {path, label, source} for each row. Squashing early is harmless: the network sees squashed
 frames anyway.
 """
 

@@ -1,7 +1,8 @@
-"""The one definition of preprocessing, shared by training, calibration, export and evaluation; Go's camera/pixel repeats it.
+"""The one definition of preprocessing, shared by training, calibration, export and evaluation; Go's camera/pixel
+repeats it.
 
 1. decode (libjpeg through Pillow), apply the EXIF orientation, drop alpha, 8-bit RGB
-2. squash the whole frame to WxH with Pillow's BILINEAR: a triangle filter whose support grows with the downscale factor,
+2. squash the whole frame to WxH with Pillow's BILINEAR: a triangle filter whose support grows as the frame shrinks,
    horizontal pass first, rounded to 8 bit after each pass
 3. y = (x/255 - mean) / std, float32, planes in the order R, G, B
 """

@@ -74,8 +74,7 @@ def overlaps(run, files, threshold=0.5):
     """IoU of flame and smoke on mask pairs at the masks' own resolution.
 
     run maps float32 [1,3,224,224] to logits [1,2,56,56], which are enlarged bilinearly. Returns rows (flame, smoke):
-    intersection
-    and union in pixels, [N,2,2]."""
+    intersection and union in pixels, [N,2,2]."""
     cut, out = float(np.log(threshold / (1 - threshold))), []
     for image, mask in files:
         z = run(preprocess.normalise(preprocess.pixels(image, SIZE, SIZE))[None])[0]
