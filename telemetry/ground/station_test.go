@@ -159,15 +159,21 @@ func dial(t *testing.T, url, id string, filters ...string) *client {
 
 func (c *client) publish(topic string, payload []byte) {
 	c.t.Helper()
-	if err := c.conn.Wait(c.t.Context(), c.conn.Publish(mqtt.Message{Topic: topic, Payload: payload,
-		QoS: 1})); err != nil {
+	c.publishAs(mqtt.Message{Topic: topic, Payload: payload, QoS: 1})
+}
+
+func (c *client) publishAs(m mqtt.Message) {
+	c.t.Helper()
+	if err := c.conn.Wait(c.t.Context(), c.conn.Publish(m)); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
+// send publishes as a drone does: a status is retained.
 func (c *client) send(m wire.Message) {
 	c.t.Helper()
-	c.publish(m.Topic().String(), encode(c.t, m))
+	_, retained := m.(*wire.Status)
+	c.publishAs(mqtt.Message{Topic: m.Topic().String(), Payload: encode(c.t, m), QoS: 1, Retained: retained})
 }
 
 func encode(t *testing.T, m wire.Message) []byte {
