@@ -9,17 +9,13 @@ training.
 
 import argparse
 import copy
-import hashlib
 import json
 import re
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 import evaluate
 import export
@@ -45,25 +41,11 @@ WARNING = (
     " Trained on photographs gathered from the web; licences of three sources are not verified. See MODEL_CARD.md."
 )
 DELICATE = {"fire": ("/stem/", "/blocks.0/")}  # float in the INT8 file: three smoke photographs hang on them
-METHODS = {
-    "minmax": (CalibrationMethod.MinMax, {}),
-    "percentile 99.999": (CalibrationMethod.Percentile, dict(CalibPercentile=99.999)),
-}
 
 
 def write(net, path: Path, size, outputs):
     """Trace net to an FP32 ONNX file."""
-    torch.onnx.export(
-        net.eval(),
-        torch.zeros(1, 3, size, size),
-        str(path),
-        input_names=["input"],
-        output_names=outputs,
-        opset_version=export.OPSET,
-        dynamo=False,
-        do_constant_folding=True,
-    )
-    export.pin(path)
+    export.trace(net, path, (size, size), outputs)
 
 
 def deployed(net, store, size, count=1200):
@@ -82,48 +64,19 @@ def resized(pixels, size):
 
 
 def write_ptq(fp32: Path, path: Path, tensors, method, delicate=()):
-    """INT8 for CPUs. The head stays float: it is small, and its outputs are graph outputs. So do nodes whose names
-    hold one of the delicate parts."""
-    kind, options = METHODS[method]
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)
-        skip = [
-            n.name
-            for n in onnx.load(prepared).graph.node
-            if n.output[0] == "cam" or any(part in n.name for part in delicate)
-        ]
-        quantize_static(
-            str(prepared),
-            str(path),
-            export.Calibration(tensors),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            op_types_to_quantize=["Conv", "Add", "Clip", "Resize"],
-            nodes_to_exclude=skip,
-            weight_type=QuantType.QInt8,
-            activation_type=QuantType.QUInt8,
-            calibrate_method=kind,
-            extra_options=dict(ActivationSymmetric=False, WeightSymmetric=True, **options),
-        )
-    export.pin(path)
+    """INT8 for CPUs. The head stays float: it is small, and its outputs are graph outputs. So do nodes whose names hold
+    one of the delicate parts."""
+
+    def outside(proto):
+        return [n.name for n in proto.graph.node if n.output[0] == "cam" or any(part in n.name for part in delicate)]
+
+    export.write_ptq(fp32, path, tensors, method, ["Conv", "Add", "Clip", "Resize"], outside)
 
 
 def best_ptq(fp32, path, calibration, held, delicate=()) -> dict:
-    """Try the range methods, keep the file whose first output is nearest to FP32's on held; returns each method's
-    distance."""
-    want, scores = outputs(fp32, held)[0], {}
-    for i, method in enumerate(METHODS):
-        candidate = path.with_suffix(f".{i}.tmp")
-        write_ptq(fp32, candidate, calibration, method, delicate)
-        got = outputs(candidate, held)[0]
-        scores[method] = (float(np.abs(got - want).mean()), candidate)
-        print(f"int8 {method}: mean distance of outputs {scores[method][0]:.4f}", flush=True)
-    best = min(scores, key=lambda m: scores[m][0])
-    scores[best][1].replace(path)
-    for _, other in scores.values():
-        other.unlink(missing_ok=True)
-    return dict(chosen=best, distance={m: round(s, 5) for m, (s, _) in scores.items()})
+    """The better of the range methods; returns each method's distance from FP32 on held."""
+    write_one = lambda candidate, method: write_ptq(fp32, candidate, calibration, method, delicate)
+    return export.best_ptq(fp32, path, write_one, held)
 
 
 def write_symmetric(net, fp32: Path, path: Path, tensors):
@@ -135,12 +88,6 @@ def write_symmetric(net, fp32: Path, path: Path, tensors):
     qat.settle(rounding)
     onnx.save(qat.insert(onnx.load(fp32), qat.steps(rounding)), path)
     export.pin(path)
-
-
-def outputs(path, tensors, threads=1) -> list:
-    """All graph outputs for float32 [3,S,S] tensors, each stacked to [N,...]."""
-    s = evaluate.session(path, threads)
-    return [np.concatenate(o) for o in zip(*(s.run(None, {"input": x[None]}) for x in tensors))]
 
 
 def stored(store, size, rows=None):
@@ -166,8 +113,8 @@ class Variant:
         """Fit temperature, threshold and statistics."""
         train, val = photos.fire(args.data, args.cache, "train"), photos.fire(args.data, args.cache, "val")
         rows = np.arange(len(train))[:: args.every]
-        z, features, _ = outputs(self.path, stored(val, size))
-        _, known, _ = outputs(self.path, stored(train, size, rows))
+        z, features, _ = export.outputs(self.path, stored(val, size))
+        _, known, _ = export.outputs(self.path, stored(train, size, rows))
         truth = truth_of(val)
         self.z, self.calibration = z, fire_stats.calibration(z, truth)
         score = evaluate.softmax(z, self.calibration["temperature"])[:, 1:].sum(1)
@@ -180,10 +127,8 @@ class Variant:
         )
 
     def record(self) -> dict:
-        blob = self.path.read_bytes()
         named = {k: self.keys[k] for k in ("precision", "method", "target") if k in self.keys}
-        rest = {k: v for k, v in self.keys.items() if k not in named}
-        return named | dict(file=self.path.name, sha256=hashlib.sha256(blob).hexdigest(), bytes=len(blob)) | rest
+        return export.record(self.path, named, {k: v for k, v in self.keys.items() if k not in named})
 
 
 def manifest(name, version, size, kind, variants, extra) -> dict:
@@ -197,16 +142,7 @@ def manifest(name, version, size, kind, variants, extra) -> dict:
         description=TEXT[name].format(size=size) + WARNING,
         licence="Apache-2.0 AND CC-BY-4.0",
         labels=labels,
-        input=dict(
-            name="input",
-            shape=[1, 3, size, size],
-            dtype="float32",
-            layout="nchw",
-            order="rgb",
-            fit="stretch",
-            mean=[round(v, 8) for v in preprocess.MEAN],
-            std=[round(v, 8) for v in preprocess.STD],
-        ),
+        input=export.picture(size, size),
     )
     if kind == "segmenter":
         out["output"] = dict(name="masks", shape=[1, 2, side, side], kind="masks")

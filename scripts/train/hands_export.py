@@ -8,19 +8,14 @@ activations with a zero point, which absorbs ReLU6, int8 weights per channel, ca
 """
 
 import argparse
-import hashlib
 import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
-import evaluate
 import export
 import fire_stats
 import gesture
@@ -37,10 +32,6 @@ TEXT = {
     "Trained largely on HaGRID (attribution, share-alike). See MODEL_CARD.md.",
     "hand": "Where hands are in a frame of 288x224, squashed: one stage, nine pruned blocks of EfficientNet-Lite0. "
     "Trained on composed scenes with hands largely of HaGRID (attribution, share-alike). See MODEL_CARD.md.",
-}
-METHODS = {
-    "minmax": (CalibrationMethod.MinMax, {}),
-    "percentile 99.999": (CalibrationMethod.Percentile, dict(CalibPercentile=99.999)),
 }
 
 
@@ -110,20 +101,6 @@ def lower(net, pairs):
         net.fc.bias.data[hands.LABELS.index(label)] -= float(amount)
 
 
-def write(net, path: Path, shape, outputs):
-    torch.onnx.export(
-        net.eval(),
-        torch.zeros(1, 3, *shape),
-        str(path),
-        input_names=["input"],
-        output_names=outputs,
-        opset_version=export.OPSET,
-        dynamo=False,
-        do_constant_folding=True,
-    )
-    export.pin(path)
-
-
 FLOAT = ("/cam/", "/fc/", "/project/", "/net/out/", "/decode/")
 
 
@@ -134,44 +111,12 @@ def outside(proto) -> list:
 
 def write_ptq(fp32: Path, path: Path, tensors, method):
     """INT8 for CPUs."""
-    kind, options = METHODS[method]
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)
-        quantize_static(
-            str(prepared),
-            str(path),
-            export.Calibration(tensors),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            op_types_to_quantize=["Conv", "Add", "Clip", "Resize", "MaxPool"],
-            nodes_to_exclude=outside(onnx.load(prepared)),
-            weight_type=QuantType.QInt8,
-            activation_type=QuantType.QUInt8,
-            calibrate_method=kind,
-            extra_options=dict(ActivationSymmetric=False, WeightSymmetric=True, **options),
-        )
-    export.pin(path)
-
-
-def outputs(path, tensors) -> list:
-    """All graph outputs for float32 [3,H,W] tensors, each stacked."""
-    s = evaluate.session(path)
-    return [np.concatenate(o) for o in zip(*(s.run(None, {"input": x[None]}) for x in tensors))]
+    export.write_ptq(fp32, path, tensors, method, ["Conv", "Add", "Clip", "Resize", "MaxPool"], outside)
 
 
 def best_ptq(fp32, path, calibration, held, keep=lambda first: first):
-    """Of the range methods keep the file whose first output (what `keep` takes of it) is nearest to FP32's on held."""
-    want, scores = keep(outputs(fp32, held)[0]), {}
-    for i, method in enumerate(METHODS):
-        candidate = path.with_suffix(f".{i}.tmp")
-        write_ptq(fp32, candidate, calibration, method)
-        scores[method] = (float(np.abs(keep(outputs(candidate, held)[0]) - want).mean()), candidate)
-        print(f"int8 {method}: mean distance of outputs {scores[method][0]:.4f}", flush=True)
-    best = min(scores, key=lambda m: scores[m][0])
-    scores[best][1].replace(path)
-    for _, other in scores.values():
-        other.unlink(missing_ok=True)
+    """INT8 for CPUs with the better of the range methods."""
+    export.best_ptq(fp32, path, lambda candidate, method: write_ptq(fp32, candidate, calibration, method), held, keep)
 
 
 def write_qat(net, path, shape, names, checkpoint: Path, lowered=()):
@@ -185,16 +130,11 @@ def write_qat(net, path, shape, names, checkpoint: Path, lowered=()):
     if isinstance(net, Gesture):
         lower(net, lowered)
         net.cam.weight.data = net.fc.weight.data[:, :, None, None].clone()
-    write(net, path, shape, names)
+    export.trace(net, path, shape, names)
     prefix = "net." if isinstance(net, Hand) else ""
     proto = qat.insert(onnx.load(path), {prefix + k: v for k, v in saved["steps"].items()})
     onnx.save(proto, path)
     export.pin(path)
-
-
-def record(path: Path, keys, values) -> dict:
-    blob = path.read_bytes()
-    return keys | dict(file=path.name, sha256=hashlib.sha256(blob).hexdigest(), bytes=len(blob)) | values
 
 
 def files(out: Path, name, with_qat) -> list:
@@ -218,7 +158,7 @@ def export_gesture(args):
     known = slice(args.images + args.held, None)
     whole = Gesture(net, projection(net, tensors[known], truth[known]))
     paths, names = files(args.out, "gesture", args.qat), ["logits", "features", "cam"]
-    write(whole, paths[0][0], (160, 160), names)
+    export.trace(whole, paths[0][0], (160, 160), names)
     best_ptq(paths[0][0], paths[1][0], tensors[: args.images], tensors[args.images : args.images + args.held])
     if args.qat:
         write_qat(whole, paths[2][0], (160, 160), names, args.qat, args.lower)
@@ -228,7 +168,7 @@ def export_gesture(args):
         np.array([y for _, y in pairs]),
     )
     variants = [
-        record(path, keys, fitted(path, seen, right, tensors[known], truth[known], args.threshold))
+        export.record(path, keys, fitted(path, seen, right, tensors[known], truth[known], args.threshold))
         for path, keys in paths
     ]
     return dict(
@@ -246,8 +186,8 @@ def export_gesture(args):
 def fitted(path, seen, right, known, labels, threshold) -> dict:
     """Temperature on validation, label statistics on training samples, the distance that 99 % of validation stays
     under."""
-    z, features, _ = outputs(path, seen)
-    gaussians = fire_stats.fit_gaussians(outputs(path, known)[1], labels, labels=len(hands.LABELS))
+    z, features, _ = export.outputs(path, seen)
+    gaussians = fire_stats.fit_gaussians(export.outputs(path, known)[1], labels, labels=len(hands.LABELS))
     calibration = fire_stats.calibration(z, right)
     print(
         path.name,
@@ -265,12 +205,12 @@ def export_hand(args):
     scenes = hand.Scenes(studio, seed=991)
     tensors = [scenes[i][0] for i in range(args.images + args.held)]
     paths, shape = files(args.out, "hand", args.qat), (hand.HEIGHT, hand.WIDTH)
-    write(Hand(net), paths[0][0], shape, ["boxes"])
+    export.trace(Hand(net), paths[0][0], shape, ["boxes"])
     score = lambda rows: 1 / (1 + np.exp(-rows[..., 4])) * 10
     best_ptq(paths[0][0], paths[1][0], tensors[: args.images], tensors[args.images :], score)
     if args.qat:
         write_qat(Hand(net), paths[2][0], shape, ["boxes"], args.qat)
-    variants = [record(path, keys, dict(temperature=1, threshold=args.threshold)) for path, keys in paths]
+    variants = [export.record(path, keys, dict(temperature=1, threshold=args.threshold)) for path, keys in paths]
     cells = (hand.HEIGHT // hand.STRIDE) * (hand.WIDTH // hand.STRIDE)
     return dict(
         output=dict(name="boxes", shape=[1, cells, 5], kind="boxes"), nms=dict(iou=0.4, max=2), variants=variants
@@ -292,16 +232,7 @@ def manifest(name, version, parts) -> dict:
             description=TEXT[name],
             licence="Apache-2.0 AND LicenseRef-HaGRID",
             labels=labels,
-            input=dict(
-                name="input",
-                shape=[1, 3, h, w],
-                dtype="float32",
-                layout="nchw",
-                order="rgb",
-                fit="stretch",
-                mean=[round(v, 8) for v in preprocess.MEAN],
-                std=[round(v, 8) for v in preprocess.STD],
-            ),
+            input=export.picture(h, w),
         )
         | parts
     )
@@ -339,9 +270,7 @@ def main(argv=None):
     )
     p.add_argument("--images", type=int, default=200, help="images for the INT8 ranges (default 200)")
     p.add_argument("--known", type=int, default=1200, help="samples for the labels' statistics (default 1200)")
-    p.add_argument(
-        "--held", type=int, default=100, help="images on which the range methods are compared (default 100)"
-    )
+    p.add_argument("--held", type=int, default=100, help="images on which the range methods are compared (default 100)")
     args = p.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     out = manifest(args.name, args.version, {"gesture": export_gesture, "hand": export_hand}[args.name](args))

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 import evaluate
+import export
 import gesture
 import hands
 import hands_export
@@ -60,7 +61,7 @@ def one(args, studio, pictures, ratio, pairs, known) -> dict:
     after = gesture.summary(gesture.scores(net, pairs), truth)
     files = {p: own.out / f"gesture-{p}.onnx" for p in ("fp32", "int8")}
     folded = lite0.fold_batchnorm(copy.deepcopy(net).eval().to(memory_format=torch.contiguous_format))
-    hands_export.write(folded, files["fp32"], (gesture.SIZE, gesture.SIZE), ["logits"])
+    export.trace(folded, files["fp32"], (gesture.SIZE, gesture.SIZE), ["logits"])
     hands_export.write_ptq(files["fp32"], files["int8"], known, "minmax")
     row = dict(
         ratio=ratio,
