@@ -9,6 +9,7 @@
 //     schema.
 //   - quant/graph edits graphs: canonical form, shapes, folding.
 //   - quant/calib measures tensors in bounded memory and chooses their ranges.
+//   - quant/rounding chooses the integers of weights so that errors cancel.
 //   - quant/qdq plans and writes INT8 models for a target, quant/half 16-bit
 //     ones, quant/table the calibration tables of older TensorRT.
 //   - quant/qat takes in models from quantisation-aware training,

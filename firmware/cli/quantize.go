@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,8 @@ Targets:
 Methods choose the range of each tensor from what was measured: minmax, moving,
 percentile[=99.99], entropy, mse; auto tries all on a quarter of the pictures,
 at most 32, that are kept aside, and takes the one nearest to the float model.
+Weights are then rounded so that their errors cancel over the pictures, which is
+kept where it helps; --rounding nearest leaves that out.
 With --calibration FILE what was measured is kept: another method or target
 takes seconds, and an interrupted measurement goes on where it ended.
 
@@ -75,7 +78,7 @@ type quantize struct {
 	board, tensorrt, dump, emulated      string
 	float, floatOps, svg                 []string
 	images, threads                      int
-	bias, eval                           string
+	bias, eval, rounding                 string
 	maxDrop                              float64
 	equalize, lint, json                 bool
 	prepare                              preparation
@@ -106,6 +109,8 @@ func (q *quantize) register(c *cobra.Command) {
 	f.IntVar(&q.threads, "threads", 1, "threads of the runtime while measuring")
 	f.StringVar(&q.bias, "bias-correction", "analytic", "none, analytic (from measured means) or empirical (layer "+
 		"by layer, slower)")
+	f.StringVar(&q.rounding, "rounding", recipe.Auto, "of weights: nearest, compensated (errors cancel over the pictures; "+
+		"takes a minute), or auto: compensated with --method auto where it helps, else nearest")
 	f.BoolVar(&q.equalize, "equalize", false, "even out the channels between layers first (across Relu)")
 	f.Float64Var(&q.maxDrop, "max-drop", -1, "keep the fewest nodes in float with which accuracy falls by at most "+
 		"this many points, as in 0.5")
@@ -180,6 +185,9 @@ func (q *quantize) check() error {
 	case !slices.Contains([]string{"none", "analytic", "empirical"}, q.bias):
 		return fmt.Errorf("choose bias correction: got %q, want none, analytic or empirical", q.bias)
 	}
+	if !slices.Contains([]string{recipe.Auto, "nearest", recipe.Compensated}, q.rounding) {
+		return fmt.Errorf("choose rounding: got %q, want nearest, compensated or auto", q.rounding)
+	}
 	if q.mode != "int8" && q.mode != "fp16" {
 		return fmt.Errorf("choose mode: got %q, want int8 or fp16", q.mode)
 	}
@@ -242,10 +250,19 @@ func (q *quantize) write(ctx context.Context, p *recipe.Prepared, r *quantizeRep
 			w, r.Mixed = m.Written, m
 		}
 	}
+	if err == nil && q.compensates(p) {
+		w, err = p.Round(ctx, w)
+	}
 	if err != nil || q.bias != "empirical" {
 		return w, err
 	}
 	return p.CorrectBias(ctx, w)
+}
+
+// compensates says whether weights are rounded so that errors cancel.
+func (q *quantize) compensates(p *recipe.Prepared) bool {
+	auto := q.rounding == recipe.Auto && q.method == recipe.Auto && q.bias != "none"
+	return p.Calibration.Count > 0 && p.Job.Known == nil && (q.rounding == recipe.Compensated || auto)
 }
 
 // half converts to 16-bit floating point.
@@ -443,9 +460,9 @@ func (r *quantizeReport) print(s Streams) error {
 	}
 	w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
 	if len(r.Tried) > 0 {
-		fmt.Fprintln(w, "method\tbias correction\tSQNR of the outputs")
+		fmt.Fprintln(w, "method\tbias correction\trounding\tSQNR of the outputs")
 		for _, c := range r.Tried {
-			fmt.Fprintf(w, "%s\t%v\t%.1f dB\n", c.Method, c.BiasCorrection, c.SQNR)
+			fmt.Fprintf(w, "%s\t%v\t%s\t%.1f dB\n", c.Method, c.BiasCorrection, cmp.Or(c.Rounding, "nearest"), c.SQNR)
 		}
 		fmt.Fprintln(w)
 	}

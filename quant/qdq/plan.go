@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"emberwing/quant/graph"
+	"emberwing/quant/rounding"
 )
 
 // Plan says which nodes of a graph compute in integers and which values are
@@ -22,6 +23,10 @@ type Plan struct {
 	// Shift holds, by node name, what each channel of a layer's output has
 	// been measured to be too large; the bias is lowered by it.
 	Shift map[string][]float32
+	// Moments holds, by node name, what the weights of a layer are multiplied
+	// with. Where it is known the weights are rounded so that their errors
+	// cancel, and the bias is corrected for what is left of them.
+	Moments map[string]*rounding.Moments
 	// Values and Weights hold parameters that are used as they are where the
 	// profile takes them: of values, and the scales of constants.
 	Values  map[string]Params

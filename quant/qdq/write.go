@@ -225,9 +225,10 @@ func (w *writer) layer(n *graph.Node) error {
 	if !w.Profile.FloatBias {
 		fitBias(scales, bias, x.Scale)
 	}
-	bias = lower(w.correct(n, values, dims, scales, bias), w.Shift[n.GetName()])
+	ints := w.round(n, values, dims, scales, bias != nil)
+	bias = lower(w.correct(n, values, dims, scales, bias, ints), w.Shift[n.GetName()])
 	w.result.Layers[n.GetName()] = scales
-	w.weights(n, values, dims, scales)
+	w.weights(n, dims, scales, ints)
 	switch {
 	case bias == nil:
 	case w.Profile.FloatBias:
@@ -297,10 +298,14 @@ func axis(n *graph.Node) int64 {
 	return 0
 }
 
-// weights replaces input 1 of a node by its dequantised form.
-func (w *writer) weights(n *graph.Node, values []float32, dims []int64, scales []float32) {
+// weights replaces input 1 of a node by its dequantised form. Nodes that read
+// the same weights share it where the integers are the same.
+func (w *writer) weights(n *graph.Node, dims []int64, scales []float32, ints []int32) {
 	name := n.Input[1]
 	key := fmt.Sprint(name, "/", axis(n), "/", scales)
+	if w.Moments[n.GetName()] != nil {
+		key = n.GetName()
+	}
 	if dq, ok := w.done[key]; ok && w.Profile.Placement != Everywhere {
 		n.Input[1] = dq
 		return
@@ -314,26 +319,51 @@ func (w *writer) weights(n *graph.Node, values []float32, dims []int64, scales [
 	at := graph.IntAttr("axis", axis(n))
 	q := w.g.Fresh(name + "_q")
 	if w.Profile.FloatWeights {
-		w.g.Add("QuantizeLinear", []string{name, scale, zero}, []string{q}, at)
+		w.g.Add("QuantizeLinear", []string{w.floatWeights(n, dims, scales, ints), scale, zero}, []string{q}, at)
 	} else {
-		w.g.SetRaw(q, onnx.Int8, dims, roundWeights(n, values, dims, scales, w.Profile.WeightMax))
+		raw := make([]byte, len(ints))
+		for i, v := range ints {
+			raw[i] = byte(int8(v))
+		}
+		w.g.SetRaw(q, onnx.Int8, dims, raw)
 	}
 	dq := w.g.Fresh(name + "_dq")
 	w.g.Add("DequantizeLinear", []string{q, scale, zero}, []string{dq}, at)
 	n.Input[1], w.done[key] = dq, dq
 }
 
-// roundWeights returns the int8 weights.
-func roundWeights(n *graph.Node, values []float32, dims []int64, scales []float32, limit int32) []byte {
-	raw := make([]byte, len(values))
-	for i, v := range values {
-		s := scales[0]
-		if len(scales) > 1 {
-			s = scales[graph.ChannelOf(n, dims, i)]
-		}
-		raw[i] = byte(int8(roundWeight(v, s, limit)))
+// floatWeights returns the name of float weights that round to the integers:
+// those of the graph where that is the nearest, else new ones.
+func (w *writer) floatWeights(n *graph.Node, dims []int64, scales []float32, ints []int32) string {
+	if w.Moments[n.GetName()] == nil {
+		return n.Input[1]
 	}
-	return raw
+	values := make([]float32, len(ints))
+	for i, v := range ints {
+		values[i] = float32(v) * scaleOf(n, dims, scales, i)
+	}
+	return w.g.NewFloats(n.Input[1]+"_rounded", dims, values)
+}
+
+// scaleOf returns the scale of weight i.
+func scaleOf(n *graph.Node, dims []int64, scales []float32, i int) float32 {
+	if len(scales) == 1 {
+		return scales[0]
+	}
+	return scales[graph.ChannelOf(n, dims, i)]
+}
+
+// round returns the integers of the weights. biased says that the mean of their
+// error will be taken off the bias.
+func (w *writer) round(n *graph.Node, values []float32, dims []int64, scales []float32, biased bool) []int32 {
+	if m := w.Moments[n.GetName()]; m != nil {
+		return m.Round(values, scales, w.Profile.WeightMax, biased)
+	}
+	ints := make([]int32, len(values))
+	for i, v := range values {
+		ints[i] = roundWeight(v, scaleOf(n, dims, scales, i), w.Profile.WeightMax)
+	}
+	return ints
 }
 
 // roundWeight returns the integer of a weight, within ±limit.

@@ -32,7 +32,7 @@ const maxDecibels = 200
 // against the float model's, the least of the outputs compared; 0 where no
 // samples are held.
 func (p *Prepared) Compare(ctx context.Context, m *onnx.Model) (float64, error) {
-	if p.held.Len() == 0 {
+	if p.held == nil || p.held.Len() == 0 {
 		return 0, nil
 	}
 	if p.reference == nil {
@@ -41,7 +41,7 @@ func (p *Prepared) Compare(ctx context.Context, m *onnx.Model) (float64, error) 
 		}
 	}
 	ratios := make([]SQNR, len(p.outputs))
-	err := p.run(ctx, m, func(i int, s quant.Session) {
+	err := p.run(ctx, m, p.held, p.outputs, func(i int, s quant.Session) {
 		for o := range p.outputs {
 			ratios[o].Add(p.reference[i*len(p.outputs)+o], s.Output(o))
 		}
@@ -70,25 +70,26 @@ func (p *Prepared) refer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.run(ctx, m, func(_ int, s quant.Session) {
+	return p.run(ctx, m, p.held, p.outputs, func(_ int, s quant.Session) {
 		for o := range p.outputs {
 			p.reference = append(p.reference, slices.Clone(s.Output(o)))
 		}
 	})
 }
 
-// run runs a model on the held samples.
-func (p *Prepared) run(ctx context.Context, m *onnx.Model, take func(i int, s quant.Session)) error {
-	s, err := p.Job.Open(m.Bytes(), []quant.Input{p.Job.Input}, p.outputs)
+// run runs a model on samples, and hands over the session after each.
+func (p *Prepared) run(ctx context.Context, m *onnx.Model, samples quant.Samples, outputs []string,
+	take func(i int, s quant.Session)) error {
+	s, err := p.Job.Open(m.Bytes(), []quant.Input{p.Job.Input}, outputs)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	for i := range p.held.Len() {
+	for i := range samples.Len() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := p.load(i, s.Input(0)); err != nil {
+		if err := samples.Load(i, s.Input(0)); err != nil {
 			return err
 		}
 		if err := s.Run(); err != nil {
@@ -99,15 +100,41 @@ func (p *Prepared) run(ctx context.Context, m *onnx.Model, take func(i int, s qu
 	return nil
 }
 
-// load fills dst with a held sample, which is prepared once.
-func (p *Prepared) load(i int, dst []float32) error {
-	if i < len(p.heldData) {
-		copy(dst, p.heldData[i])
+// kept are samples that are prepared once and then kept in memory.
+type kept struct {
+	quant.Subset
+	data [][]float32
+}
+
+// Load fills dst with a sample.
+func (k *kept) Load(i int, dst []float32) error {
+	if k.data == nil {
+		k.data = make([][]float32, k.Len())
+	}
+	if k.data[i] == nil {
+		if err := k.Subset.Load(i, dst); err != nil {
+			return err
+		}
+		k.data[i] = slices.Clone(dst)
 		return nil
 	}
-	if err := p.held.Load(i, dst); err != nil {
-		return err
-	}
-	p.heldData = append(p.heldData, slices.Clone(dst))
+	copy(dst, k.data[i])
 	return nil
+}
+
+// someSamples is how many of the calibration's samples are kept for what is
+// measured often.
+const someSamples = 128
+
+// calibrating returns some of the samples that the calibration measures.
+func (p *Prepared) calibrating() *kept {
+	if p.some == nil {
+		calibrate, _ := split(p.Job.Samples)
+		n := min(someSamples, calibrate.Len())
+		p.some = &kept{Subset: quant.Subset{Samples: calibrate, Name: "some"}}
+		for i := range n {
+			p.some.Index = append(p.some.Index, i*calibrate.Len()/n)
+		}
+	}
+	return p.some
 }

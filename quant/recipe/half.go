@@ -59,7 +59,7 @@ func (j *Job) Half(ctx context.Context, ops []string) (*HalfModel, error) {
 func (j *Job) measureAll(ctx context.Context, g *graph.Graph) (*Prepared, error) {
 	p := &Prepared{Job: j, Graph: g.Clone()}
 	calibrate, held := split(j.Samples)
-	p.held = held
+	p.held = &kept{Subset: held}
 	shapes := g.Shapes()
 	var names []string
 	for _, n := range g.Nodes() {

@@ -169,7 +169,7 @@ func (p *Prepared) Sensitivity(ctx context.Context, c Choice) ([]Sensitivity, er
 // the float model.
 func (p *Prepared) changed(ctx context.Context, m *onnx.Model) (float64, error) {
 	n := 0
-	err := p.run(ctx, m, func(i int, s quant.Session) {
+	err := p.run(ctx, m, p.held, p.outputs, func(i int, s quant.Session) {
 		if best(s.Output(0)) != best(p.reference[i*len(p.outputs)]) {
 			n++
 		}

@@ -12,6 +12,7 @@ import (
 	"emberwing/quant/graph"
 	"emberwing/quant/onnx"
 	"emberwing/quant/qdq"
+	"emberwing/quant/rounding"
 )
 
 // Auto is the method that tries all others on samples kept aside.
@@ -56,8 +57,9 @@ type Prepared struct {
 
 	unknown   int                  // values of a table that have no range
 	shift     map[string][]float32 // measured shift of each layer's output
-	held      quant.Subset
-	heldData  [][]float32 // prepared inputs of the held samples
+	moments   map[string]*rounding.Moments
+	held      *kept       // samples kept aside, nil without samples
+	some      *kept       // of the calibration, see calibrating
 	reference [][]float32 // float outputs of each held sample
 	outputs   []string
 }
@@ -101,7 +103,7 @@ func (j *Job) Prepare(ctx context.Context) (*Prepared, error) {
 		return p, p.knowsAll()
 	}
 	calibrate, held := split(j.Samples)
-	p.held = held
+	p.held = &kept{Subset: held}
 	return p, p.measure(ctx, calibrate)
 }
 
@@ -183,8 +185,13 @@ func (p *Prepared) means() map[string][]float64 {
 type Choice struct {
 	Method         string  `json:"method"`
 	BiasCorrection bool    `json:"bias_correction"`
-	SQNR           float64 `json:"sqnr_db"` // of the outputs on the held samples
+	Rounding       string  `json:"rounding,omitempty"`  // of the weights; "" is to the nearest
+	Layerwise      bool    `json:"layerwise,omitempty"` // biases were corrected layer by layer
+	SQNR           float64 `json:"sqnr_db"`             // of the outputs on the held samples
 }
+
+// Compensated is the rounding of weights in which errors cancel.
+const Compensated = "compensated"
 
 // Written is a quantised model.
 type Written struct {

@@ -11,19 +11,18 @@ import (
 	"emberwing/quant/qdq"
 )
 
-// CorrectBias measures on the held samples by how much the mean of each
-// channel of each layer's result is off in the quantised model, and lowers the
-// biases by it, layer by layer in order: what a layer is corrected for no
+// CorrectBias measures on samples of the calibration by how much the mean of
+// each channel of each layer's result is off in the quantised model, and lowers
+// the biases by it, layer by layer in order: what a layer is corrected for no
 // longer disturbs the next (empirical bias correction, Nagel et al. 2019,
-// appendix D). The result replaces w only if its outputs are nearer to the
-// float model's.
+// appendix D). The result replaces w only if its outputs on the held samples
+// are nearer to the float model's.
 func (p *Prepared) CorrectBias(ctx context.Context, w *Written) (*Written, error) {
 	layers := p.Plan.Layers()
 	want, err := p.layerMeans(ctx, p.Graph, layers)
 	if err != nil {
 		return nil, fmt.Errorf("correct bias: %w", err)
 	}
-	best := w
 	p.shift = map[string][]float32{}
 	defer func() { p.shift = nil }()
 	for i, layer := range layers {
@@ -43,10 +42,11 @@ func (p *Prepared) CorrectBias(ctx context.Context, w *Written) (*Written, error
 		p.Job.Progress.Report("biases", i+1, len(layers))
 	}
 	now, err := p.again(ctx, w)
-	if err == nil && now.Choice.SQNR > best.Choice.SQNR {
-		now.Tried, best = w.Tried, now
+	if err != nil {
+		return nil, err
 	}
-	return best, err
+	now.Choice.Layerwise = true
+	return better(w, now), nil
 }
 
 // again writes the model of w with the shifts measured so far.
@@ -55,10 +55,13 @@ func (p *Prepared) again(ctx context.Context, w *Written) (*Written, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.Choice.Rounding == Compensated {
+		plan.Moments = p.moments
+	}
 	return p.write(ctx, plan, w.Choice, w.Ranges, w.Float)
 }
 
-// layerMeans returns the mean over the held samples of each channel of the
+// layerMeans returns the mean over samples of each channel of the
 // results of the nodes named.
 func (p *Prepared) layerMeans(ctx context.Context, g *graph.Graph, layers []string) ([][]float64, error) {
 	g = g.Clone()
@@ -98,20 +101,18 @@ func tapMean(g *graph.Graph, value string, rank int) string {
 	return out
 }
 
-// meansOf averages outputs over the held samples.
+// meansOf averages outputs over samples of the calibration.
 func (p *Prepared) meansOf(ctx context.Context, m *onnx.Model, outputs []string) ([][]float64, error) {
-	keep := p.outputs
-	p.outputs = outputs
-	defer func() { p.outputs = keep }()
+	samples := p.calibrating()
 	sums := make([][]float64, len(outputs))
-	err := p.run(ctx, m, func(_ int, s quant.Session) {
+	err := p.run(ctx, m, samples, outputs, func(_ int, s quant.Session) {
 		for o := range outputs {
 			values := s.Output(o)
 			if sums[o] == nil {
 				sums[o] = slices.Repeat([]float64{0}, len(values))
 			}
 			for c, v := range values {
-				sums[o][c] += float64(v) / float64(p.held.Len())
+				sums[o][c] += float64(v) / float64(samples.Len())
 			}
 		}
 	})

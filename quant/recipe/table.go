@@ -64,7 +64,7 @@ func magnitude(r calib.Range) float64 {
 
 // chooseForTable finds the method by writing Q/DQ models.
 func (p *Prepared) chooseForTable(ctx context.Context) (Choice, []Choice, error) {
-	if p.held.Len() == 0 {
+	if p.held == nil || p.held.Len() == 0 {
 		return Choice{Method: string(calib.MinMax)}, nil, nil
 	}
 	if p.Job.Method != "" && p.Job.Method != Auto {

@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "scripts" / "train"))
 import preprocess  # noqa: E402
 
 LABELS = ["nofire", "smoke", "fire"]
+OURS = {"fire": "fire", "fire-nano": "fire", "gesture": "gesture"}  # shipped classifiers and their task
 VARIANTS = {
     "theirs": dict(per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, quant_format=QuantFormat.QDQ),
     "theirs-default": {},
@@ -99,8 +100,8 @@ def manifest_of(path: Path) -> dict:
 
 def subjects(args, work: Path):
     """Yield (name, manifest file, task) of everything to compare."""
-    for task in ["fire", "gesture"]:
-        yield task, ROOT / "infer/models" / task / "manifest.json", task
+    for name, task in OURS.items():
+        yield name, ROOT / "infer/models" / name / "manifest.json", task
     for path in sorted(args.runs.glob("*.onnx")) if args.runs else []:
         folder = work / path.stem
         folder.mkdir(exist_ok=True)
@@ -121,10 +122,12 @@ def compare(args, work: Path, name: str, manifest: Path, task: str) -> dict:
     for variant in args.variants:
         if not (folder / f"{variant}.onnx").exists():
             theirs(manifest.parent / file, folder / f"{variant}.onnx", calibration, declared, VARIANTS[variant])
+    if args.prepare:
+        return {}
     files, lines = ",".join(f"{n}={folder / n}.onnx" for n in ["ours", *args.variants]), folder / "bench.jsonl"
     if not lines.exists():
         lines.write_text(run([args.program, "bench", "--provider", "cpu", "--threads", 1, "--model", manifest, "--modes", "fp32", "--files", files,
-                              "--turns", args.turns, "--idle", "0", "--limit", args.limit, "--json", args.data / task / "val"]))
+                              "--turns", args.turns, "--idle", "0", "--no-memory", "--limit", args.limit, "--json", args.data / task / "val"]))
     return summary(name, [json.loads(line) for line in lines.read_text().splitlines()], args.images)
 
 
@@ -176,6 +179,7 @@ def main():
     p.add_argument("--turns", type=int, default=15)
     p.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="of their quantiser; default all")
     p.add_argument("--work", type=Path, help="folder that keeps the files, so that an interrupted run goes on")
+    p.add_argument("--prepare", action="store_true", help="only write the files into --work; the next run measures them, when the machine is quiet")
     p.add_argument("--table", action="store_true", help="only print the table of --out")
     args = p.parse_args()
     results = {r["model"]: r for r in json.loads(args.out.read_text())} if args.out.exists() else {}
@@ -184,7 +188,11 @@ def main():
         work.mkdir(parents=True, exist_ok=True)
         for name, manifest, task in [] if args.table else subjects(args, work):
             if not args.only or name in args.only:
-                results[name] = compare(args, work, name, manifest, task)
+                found = compare(args, work, name, manifest, task)
+                if args.prepare:
+                    print(f"{name}: files are written", flush=True)
+                    continue
+                results[name] = found
                 args.out.write_text(json.dumps(list(results.values()), indent=1) + "\n")
     table(list(results.values()))
 
