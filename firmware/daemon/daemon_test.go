@@ -440,6 +440,11 @@ func TestStationAndDroneAgree(t *testing.T) {
 		}
 	}
 	telemetrytest.Eventually(t, "a picture", func() bool { return station.Stats().Pictures > 0 })
+	t.Run("prometheus", func(t *testing.T) {
+		p := telemetrytest.NewPrometheus(t, metrics)
+		p.Wants("emberwing_link_connected", "1")
+		p.Wants(`emberwing_frames_total{fate="inferred"} > bool 0`, "1")
+	})
 	if got := scrape(t, metrics); !strings.Contains(got, "emberwing_link_connected 1") || !strings.Contains(got, `emberwing_frames_total{fate="inferred"}`) {
 		t.Errorf("got metrics %.300s", got)
 	}
