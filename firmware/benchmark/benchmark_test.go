@@ -43,10 +43,12 @@ func TestAuditOfRealLibrary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if sum := r.NumFused() + r.Passed + r.Absorbed + len(r.Floats); (r.Planned > 0) != planned || sum != r.Planned || r.Run == 0 {
+		if sum := r.NumFused() + r.Passed + r.Absorbed + len(r.Floats); (r.Planned > 0) != planned || sum != r.Planned ||
+			r.Run == 0 {
 			t.Errorf("%s: %d planned, %d accounted for: %+v", file, r.Planned, sum, r)
 		}
-		if planned && r.NumFused() == 0 && (len(r.Floats) == 0 || !strings.Contains(r.Floats[0].Reason, `"logits" is an output of the graph`)) {
+		if planned && r.NumFused() == 0 && (len(r.Floats) == 0 ||
+			!strings.Contains(r.Floats[0].Reason, `"logits" is an output of the graph`)) {
 			t.Errorf("%s: nothing became an integer operator, and the reason is not that of this file: %+v", file, r)
 		}
 	}
@@ -87,7 +89,8 @@ func inputShape(t *testing.T) []int64 {
 func TestEnvironment(t *testing.T) {
 	text := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 	root := fstest.MapFS{
-		"proc/cpuinfo":              text("processor : 0\nmodel name : A CPU\ncpu MHz : 2500.5\nflags : fpu avx2 avx512_vnni mystery\nprocessor : 1\n"),
+		"proc/cpuinfo": text("processor : 0\nmodel name : A CPU\ncpu MHz : 2500.5\nflags : fpu avx2 " +
+			"avx512_vnni mystery\nprocessor : 1\n"),
 		"proc/loadavg":              text("1.25 0.5 0.1 1/100 42\n"),
 		"proc/sys/kernel/osrelease": text("6.1.0\n"),
 		"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor":  text("performance\n"),
@@ -100,7 +103,8 @@ func TestEnvironment(t *testing.T) {
 	}
 	got := Environment(root, "1.27.0", 1)
 	got.Program, got.Board = "", ""
-	want := bench.Environment{CPU: "A CPU", CPUFeatures: []string{"avx2", "avx512_vnni"}, Cores: 2, Threads: 1, Kernel: "6.1.0", Runtime: "1.27.0",
+	want := bench.Environment{CPU: "A CPU", CPUFeatures: []string{"avx2", "avx512_vnni"}, Cores: 2, Threads: 1,
+		Kernel: "6.1.0", Runtime: "1.27.0",
 		Governor: "performance", PowerMode: "2 MAXN_SUPER", CPUMHz: 2500.5, LoadAverage: 1.25, Celsius: 41.5}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -14,14 +14,16 @@ import (
 
 // features are the CPU features that decide how fast inference is.
 var features = []string{
-	"avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",
+	"avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "avx512_bf16", "avx512_fp16",
+	"amx_int8", "amx_bf16",
 	"asimd", "asimdhp", "asimddp", "i8mm", "sve", "sve2",
 }
 
 // Environment records the machine below root. Facts that it does not tell stay
 // empty.
 func Environment(root fs.FS, runtime string, threads int) bench.Environment {
-	e := bench.Environment{Board: boards.GenericUnknown, Cores: 1, Threads: max(threads, 1), Runtime: runtime, Program: version.String()}
+	e := bench.Environment{Board: boards.GenericUnknown, Cores: 1, Threads: max(threads, 1), Runtime: runtime,
+		Program: version.String()}
 	if d, err := boards.Detect(root); err == nil || d.Board.ID != "" {
 		e.Board = d.Board.ID
 	}

@@ -100,7 +100,8 @@ func (m *Maker) dynamic(context.Context) (Candidate, error) {
 	if err != nil {
 		return Candidate{}, err
 	}
-	return Candidate{Label: "made here: weights int8, activations measured at each run", Precision: infer.INT8, Data: written.Bytes()}, nil
+	return Candidate{Label: "made here: weights int8, activations measured at each run", Precision: infer.INT8,
+		Data: written.Bytes()}, nil
 }
 
 // half takes FP16 from a provider that has it, and imitates it elsewhere.
@@ -128,8 +129,10 @@ func (m *Maker) emulated() (Candidate, error) {
 	if err != nil {
 		return Candidate{}, err
 	}
-	c := Candidate{Label: "made here: FP32 with FP16 rounding", Precision: infer.FP32, Data: imitation, Size: int64(len(real))}
-	c.Emulated = "constants and results of operators are rounded to FP16, sums inside them are FP32; the provider has no FP16"
+	c := Candidate{Label: "made here: FP32 with FP16 rounding", Precision: infer.FP32, Data: imitation,
+		Size: int64(len(real))}
+	c.Emulated = "constants and results of operators are rounded to FP16, sums inside them are FP32; the provider has " +
+		"no FP16"
 	if len(findings) > 0 {
 		c.Emulated += fmt.Sprintf("; %d findings, the first: %v", len(findings), findings[0])
 	}
@@ -137,7 +140,8 @@ func (m *Maker) emulated() (Candidate, error) {
 }
 
 // rewrite brings the FP32 file into canonical form and changes it.
-func (m *Maker) rewrite(change func(*graph.Graph, half.Options) ([]half.Finding, error)) ([]byte, []half.Finding, error) {
+func (m *Maker) rewrite(change func(*graph.Graph, half.Options) ([]half.Finding, error)) ([]byte, []half.Finding,
+	error) {
 	float, err := m.float()
 	if err != nil {
 		return nil, nil, err
@@ -189,7 +193,8 @@ func (m *Maker) prepare(ctx context.Context) error {
 		return err
 	}
 	job := &recipe.Job{
-		Model: float, Input: quant.Input{Name: m.Model.Input.Name, Dims: m.Model.Input.Shape}, Open: Opener(m.Engine.Runtime(), 1),
+		Model: float, Input: quant.Input{Name: m.Model.Input.Name, Dims: m.Model.Input.Shape},
+		Open:    Opener(m.Engine.Runtime(), 1),
 		Samples: samples, Profile: m.Profile, Progress: m.Progress,
 	}
 	m.prepared, err = job.Prepare(ctx)
@@ -239,7 +244,8 @@ func Opener(rt *ort.Runtime, threads int) quant.Opener {
 }
 
 // quantised are the operators that make a file an INT8 one.
-var quantised = []string{"QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
+var quantised = []string{"QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv",
+	"QLinearMatMul"}
 
 // precisionOf finds out what a file computes in.
 func precisionOf(data []byte) (infer.Precision, error) {

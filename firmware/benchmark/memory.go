@@ -42,11 +42,13 @@ func (c Child) Measure(ctx context.Context, of Candidate) (*bench.Memory, error)
 		shape = append(shape, strconv.FormatInt(d, 10))
 	}
 	var out, why bytes.Buffer
-	cmd := exec.CommandContext(ctx, c.Program, "bench-memory", "--library", c.Library, "--threads", strconv.Itoa(c.Threads),
+	cmd := exec.CommandContext(ctx, c.Program, "bench-memory", "--library", c.Library, "--threads",
+		strconv.Itoa(c.Threads),
 		"--input", c.Model.Input.Name, "--shape", strings.Join(shape, ","), "--output", strings.Join(c.outputs(), ","), file)
 	cmd.Stdout, cmd.Stderr = &out, &why
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("measure memory of mode %s: %w: %s", of.Mode, errors.Join(ctx.Err(), err), strings.TrimSpace(why.String()))
+		return nil, fmt.Errorf("measure memory of mode %s: %w: %s", of.Mode, errors.Join(ctx.Err(), err),
+			strings.TrimSpace(why.String()))
 	}
 	m := new(bench.Memory)
 	return m, json.Unmarshal(out.Bytes(), m)

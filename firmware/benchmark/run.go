@@ -183,7 +183,8 @@ func (r *run) picture(p Picture, sets []*accuracy.Set) error {
 		if err != nil {
 			return fmt.Errorf("%s: mode %s: %w", p.Path, s.Mode, err)
 		}
-		samples[i] = accuracy.Sample{Truth: p.Truth, Best: x.Label, Score: append([]float32(nil), x.Scores...), Alarm: x.Alarm}
+		samples[i] = accuracy.Sample{Truth: p.Truth, Best: x.Label, Score: append([]float32(nil), x.Scores...),
+			Alarm: x.Alarm}
 	}
 	for i, s := range r.subjects {
 		if err := sets[i].Add(samples[i]); err != nil {
@@ -238,7 +239,7 @@ func (r *run) subjectOf(s *subject) bench.Subject {
 }
 
 // speed lets the modes take turns.
-func (r *run) speed(ctx context.Context, _ *engine.Engine) error {
+func (r *run) speed(ctx context.Context, e *engine.Engine) error {
 	modes := r.measured()
 	if r.Plan.Turns == 0 || len(modes) == 0 {
 		return nil
@@ -247,7 +248,7 @@ func (r *run) speed(ctx context.Context, _ *engine.Engine) error {
 	for i, s := range modes {
 		subjects[i] = r.subjectOf(s)
 	}
-	clock := bench.ThreadTime
+	clock := bench.Clock(bench.ThreadTime)
 	if r.Session.Threads != 1 {
 		clock = bench.ProcessTime
 	}
@@ -265,11 +266,8 @@ func (r *run) speed(ctx context.Context, _ *engine.Engine) error {
 			cpu := bench.Ratios(modes[0].Mode, all[0].CPU.Medians(), all[i].CPU.Medians())
 			s.line.Ratio, s.line.CPURatio = &wall, &cpu
 		}
-		for _, kind := range r.Scenarios {
-			s.line.Scenarios = append(s.line.Scenarios, kind.Score(all[i].Wall))
-		}
 	}
-	return nil
+	return r.scenarios(ctx, e, modes, all, clock)
 }
 
 // pausesOf is how often a pause is repeated: long ones once.

@@ -75,21 +75,27 @@ type benchRun struct {
 func (b *benchRun) register(c *cobra.Command) {
 	b.flags.registerModel(c)
 	f := c.Flags()
-	f.StringSliceVar(&b.modes, "modes", nil, "modes to compare, the first is the reference (default fp32,fp16,int8; fp32 with --files)")
+	f.StringSliceVar(&b.modes, "modes", nil, "modes to compare, the first is the reference (default fp32,fp16,int8; "+
+		"fp32 with --files)")
 	f.StringSliceVar(&b.modes, "precision", nil, "the same as --modes")
-	f.StringSliceVar(&b.files, "files", nil, "further files, NAME=FILE.onnx or FILE.onnx, under the model's labels and preprocessing")
+	f.StringSliceVar(&b.files, "files", nil, "further files, NAME=FILE.onnx or FILE.onnx, under the model's labels and "+
+		"preprocessing")
 	f.StringVar(&b.calib, "calib", "", "folder of pictures for the modes that are calibrated here, not those of DIR")
 	f.IntVar(&b.images, "images", 300, "calibrate on at most this many pictures of --calib; 0 is all")
-	f.StringVar(&b.target, "target", "cpu-vnni", "what the modes that are calibrated here are written for; see quantize --help")
+	f.StringVar(&b.target, "target", "cpu-vnni", "what the modes that are calibrated here are written for; see "+
+		"quantize --help")
 	f.BoolVar(&b.json, "json", false, "print one JSON object a line (schema: quant/bench/schema.json)")
 	f.StringVar(&b.svg, "svg", "", "draw accuracy over latency with its Pareto front into this file")
-	f.StringVar(&b.compare, "compare", "", "compare with an earlier --json output; exit code 1 on a regression beyond noise")
-	f.StringSliceVar(&b.scenarios, "scenario", []string{string(bench.SingleStream)}, "SingleStream, MultiStream (8 pictures a query), Offline")
+	f.StringVar(&b.compare, "compare", "", "compare with an earlier --json output; exit code 1 when accuracy, speed, "+
+		"size or memory are worse beyond noise")
+	f.StringSliceVar(&b.scenarios, "scenario", []string{string(bench.SingleStream)},
+		"SingleStream, MultiStream (8 pictures a query), Offline")
 	f.StringSliceVar(&b.roofline, "roofline", nil, "boards of the table to bound the speed for")
 	f.IntVar(&b.plan.Turns, "turns", 15, "turns that the modes take; 0 measures no speed")
 	f.IntVar(&b.plan.Runs, "runs", 16, "measured pictures a turn")
 	f.IntVar(&b.plan.Warm, "warm", 2, "pictures a turn that are not measured")
-	f.DurationSliceVar(&b.idle, "idle", []time.Duration{time.Second, 10 * time.Second}, "pauses before a first picture is measured; --idle 0 for none")
+	f.DurationSliceVar(&b.idle, "idle", []time.Duration{time.Second, 10 * time.Second},
+		"pauses before a first picture is measured; --idle 0 for none")
 	f.IntVar(&b.limit, "limit", 0, "judge at most this many pictures, spread over the classes; 0 is all")
 	f.BoolVar(&b.noMemory, "no-memory", false, "do not start processes to measure peak memory")
 }
@@ -168,7 +174,8 @@ func (b *benchRun) options() (benchmark.Options, error) {
 		o.Session.Threads = 1
 	}
 	if p := b.plan; p.Turns < 0 || p.Turns > 10_000 || p.Runs < 1 || p.Runs > 100_000 || p.Warm < 0 || p.Warm > 1000 {
-		return o, fmt.Errorf("plan turns: got --turns %d --runs %d --warm %d, want 0..10000, 1..100000 and 0..1000", p.Turns, p.Runs, p.Warm)
+		return o, fmt.Errorf("plan turns: got --turns %d --runs %d --warm %d, want 0..10000, 1..100000 and 0..1000",
+			p.Turns, p.Runs, p.Warm)
 	}
 	for _, name := range b.scenarios {
 		kind, err := bench.ParseScenario(name)
@@ -205,7 +212,8 @@ func (b *benchRun) pictures(dir string, labels []string) ([]benchmark.Picture, e
 }
 
 // memory returns how peak memory is measured, nil for not at all.
-func (b *benchRun) memory(e *engine.Engine, m *infer.Model) func(context.Context, benchmark.Candidate) (*bench.Memory, error) {
+func (b *benchRun) memory(e *engine.Engine, m *infer.Model) func(context.Context, benchmark.Candidate) (*bench.Memory,
+	error) {
 	program, err := exec.LookPath(os.Args[0])
 	if b.noMemory || err != nil {
 		return nil
@@ -241,7 +249,13 @@ func (b *benchRun) judge(verdicts []bench.Verdict) error {
 		if v.Regressed {
 			mark = "REGRESSED"
 		}
-		fmt.Fprintf(b.s.Out, "%s: %s: accuracy %s; speed %s\n", v.Mode, mark, v.Accuracy, v.Speed)
+		fmt.Fprintf(b.s.Out, "%s: %s: accuracy %s; speed %s", v.Mode, mark, v.Accuracy, v.Speed)
+		for _, more := range [][2]string{{"size", v.Size}, {"memory", v.Memory}} {
+			if more[1] != "" {
+				fmt.Fprintf(b.s.Out, "; %s %s", more[0], more[1])
+			}
+		}
+		fmt.Fprintln(b.s.Out)
 	}
 	if bench.Regressed(verdicts) {
 		fmt.Fprintf(b.s.Err, "error: regression beyond noise against %s\n", b.compare)

@@ -91,7 +91,8 @@ func boundsOf(board boards.Board, model string, count roofline.Count) ([]bench.R
 			continue
 		}
 		peak, known := board.Peak(e.precision)
-		machine := roofline.Machine{OpsPerSecond: peak.OpsPerSecond, BytesPerSecond: float64(board.MemoryBandwidth), ElementBytes: e.bytes}
+		machine := roofline.Machine{OpsPerSecond: peak.OpsPerSecond, BytesPerSecond: float64(board.MemoryBandwidth),
+			ElementBytes: e.bytes}
 		total, err := machine.Total(count)
 		if err != nil {
 			return nil, fmt.Errorf("board %s: %w; want one of %v", board.ID, err, boundable())
@@ -135,7 +136,8 @@ func printBounds(out io.Writer, lines []bench.Roofline) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "%s\tprecision\tMMAC\tMB moved\tms\tpictures/s\tlimited by\t\n", rooflineLabel)
 	for _, l := range lines {
-		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.1f\t>= %.2f\t<= %.0f\t%s\t\n", l.Board, l.Precision, float64(l.MACs)/1e6, float64(l.Bytes)/1e6, l.BoundMS, l.PerSecond, l.LimitedBy)
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.1f\t>= %.2f\t<= %.0f\t%s\t\n", l.Board, l.Precision, float64(l.MACs)/1e6,
+			float64(l.Bytes)/1e6, l.BoundMS, l.PerSecond, l.LimitedBy)
 	}
 	if err := w.Flush(); err != nil {
 		return err

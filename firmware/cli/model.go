@@ -70,7 +70,8 @@ func modelList(s Streams) *cobra.Command {
 func modelShow(s Streams) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "show NAME|MANIFEST", Short: "show what a model declares", Args: cobra.ExactArgs(1), Example: "  emberwing model show fire",
+		Use: "show NAME|MANIFEST", Short: "show what a model declares", Args: cobra.ExactArgs(1),
+		Example: "  emberwing model show fire",
 		RunE: func(_ *cobra.Command, args []string) error {
 			m, err := engine.Find(args[0])
 			if err != nil {

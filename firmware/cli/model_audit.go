@@ -28,7 +28,8 @@ func modelAudit(s Streams) *cobra.Command {
 	var asJSON, strict bool
 	var library string
 	c := &cobra.Command{
-		Use: "audit FILE.onnx|NAME...", Short: "show which quantised operators run in float, and why", Args: cobra.MinimumNArgs(1),
+		Use: "audit FILE.onnx|NAME...", Short: "show which quantised operators run in float, and why",
+		Args: cobra.MinimumNArgs(1),
 		Long: `audit loads a quantised model in ONNX Runtime on this CPU, reads back the graph
 that will run, and compares it with the plan in the file: operators between a
 DequantizeLinear and a QuantizeLinear should have become integer ones. Each that
@@ -103,7 +104,8 @@ func (l *auditLine) emit(out io.Writer, asJSON bool) error {
 	for _, op := range slices.Sorted(maps.Keys(l.Fused)) {
 		kinds = append(kinds, fmt.Sprintf("%d %s", l.Fused[op], op))
 	}
-	fmt.Fprintf(out, "%s in ONNX Runtime %s: of %d quantised operators %d run on integers (%s), %d pass them on, %d vanished into others, %d run in float\n",
+	fmt.Fprintf(out, "%s in ONNX Runtime %s: of %d quantised operators %d run on integers (%s), %d pass them on, %d "+
+		"vanished into others, %d run in float\n",
 		l.File, l.Runtime, l.Planned, l.NumFused(), strings.Join(kinds, ", "), l.Passed, l.Absorbed, len(l.Floats))
 	fmt.Fprintf(out, "%d operators run, %d of them quantise or dequantise\n", l.Run, l.Surviving)
 	for _, op := range slices.Sorted(maps.Keys(l.Unplanned)) {

@@ -109,7 +109,8 @@ func (q *quantize) register(c *cobra.Command) {
 	f.IntVar(&q.threads, "threads", 1, "threads of the runtime while measuring")
 	f.StringVar(&q.bias, "bias-correction", "analytic", "none, analytic (from measured means) or empirical (layer "+
 		"by layer, slower)")
-	f.StringVar(&q.rounding, "rounding", recipe.Auto, "of weights: nearest, compensated (errors cancel over the pictures; "+
+	f.StringVar(&q.rounding, "rounding", recipe.Auto, "of weights: nearest, compensated (errors cancel over the "+
+		"pictures; "+
 		"takes a minute), or auto: compensated with --method auto where it helps, else nearest")
 	f.BoolVar(&q.equalize, "equalize", false, "even out the channels between layers first (across Relu)")
 	f.Float64Var(&q.maxDrop, "max-drop", -1, "keep the fewest nodes in float with which accuracy falls by at most "+
@@ -382,6 +383,7 @@ func (q *quantize) job(s Streams) (*recipe.Job, error) {
 	j := &recipe.Job{
 		Model: m, Input: input, Profile: profile, Method: q.method, Float: q.float,
 		Memory: memory, Stored: q.calibration, Plain: q.bias == "none", Widen: profile.X86, Progress: progressOn(s.Err),
+		Quick: q.method != recipe.Auto && q.maxDrop < 0 && q.bias != "empirical" && q.rounding != recipe.Compensated,
 	}
 	if err := q.rewrite(s, j); err != nil || q.lint {
 		return j, err

@@ -60,7 +60,8 @@ func Prepare(m *onnx.Model) (*onnx.Model, error) {
 // Compare holds the graph that runs against the plan that [Prepare] named.
 func Compare(plan, running *onnx.Model) *Report {
 	c := &comparison{plan: plan.Graph(), running: running.Graph(), found: map[string]onnx.Node{}}
-	r := &Report{Fused: map[string]int{}, Unplanned: map[string]int{}, Run: running.Graph().NumNodes(), Floats: []Finding{}}
+	r := &Report{Fused: map[string]int{}, Unplanned: map[string]int{}, Run: running.Graph().NumNodes(),
+		Floats: []Finding{}}
 	for _, n := range running.Graph().Nodes() {
 		c.found[baseName(n.Name())] = n
 		if isPair(n) {
@@ -93,7 +94,9 @@ type comparison struct {
 
 // planned reports whether a node reads a dequantised value.
 func (c *comparison) planned(n onnx.Node) bool {
-	return !isPair(n) && slices.ContainsFunc(n.Inputs(), func(in string) bool { return opOf(c.plan, in) == "DequantizeLinear" })
+	return !isPair(n) && slices.ContainsFunc(n.Inputs(), func(in string) bool {
+		return opOf(c.plan, in) == "DequantizeLinear"
+	})
 }
 
 // opOf returns the operator that computes a value, "" for inputs and constants.
@@ -129,7 +132,8 @@ func (c *comparison) judge(n onnx.Node, r *Report) {
 
 // isInteger reports operators on integers.
 func isInteger(n onnx.Node) bool {
-	return strings.HasPrefix(n.Op(), "QLinear") || strings.HasPrefix(n.Op(), "QGemm") || strings.HasSuffix(n.Op(), "Integer")
+	return strings.HasPrefix(n.Op(), "QLinear") || strings.HasPrefix(n.Op(), "QGemm") || strings.HasSuffix(n.Op(),
+		"Integer")
 }
 
 // passesIntegers reports a node without a dequantised input: it moves integers.

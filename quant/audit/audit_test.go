@@ -21,11 +21,13 @@ type builder struct {
 
 func newGraph(t *testing.T, output string) *builder {
 	value := func(name string) *onnxpb.ValueInfoProto { return &onnxpb.ValueInfoProto{Name: proto.String(name)} }
-	return &builder{t, &onnxpb.GraphProto{Name: proto.String("g"), Input: []*onnxpb.ValueInfoProto{value("x")}, Output: []*onnxpb.ValueInfoProto{value(output)}}}
+	return &builder{t, &onnxpb.GraphProto{Name: proto.String("g"), Input: []*onnxpb.ValueInfoProto{value("x")},
+		Output: []*onnxpb.ValueInfoProto{value(output)}}}
 }
 
 func (b *builder) node(op, out string, in ...string) *builder {
-	b.g.Node = append(b.g.Node, &onnxpb.NodeProto{OpType: proto.String(op), Name: proto.String(out + "_node"), Input: in, Output: []string{out}})
+	b.g.Node = append(b.g.Node, &onnxpb.NodeProto{OpType: proto.String(op), Name: proto.String(out + "_node"), Input: in,
+		Output: []string{out}})
 	return b
 }
 
@@ -64,7 +66,8 @@ func (b *builder) weight(name string, kind onnx.ElemType, scale float64) *builde
 
 func (b *builder) model() *onnx.Model {
 	b.t.Helper()
-	m, err := onnx.FromProto(&onnxpb.ModelProto{IrVersion: proto.Int64(8), Graph: b.g, OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(13)}}})
+	m, err := onnx.FromProto(&onnxpb.ModelProto{IrVersion: proto.Int64(8), Graph: b.g,
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(13)}}})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -92,15 +95,23 @@ func TestReasons(t *testing.T) {
 		{"bias type", conv(u8, s8, s8, 0.125, u8), "Conv", "its bias is int8, want int32"},
 		{"float bias", newGraph(t, "y_dq").pair("x", u8, 1, 0).weight("w", s8, 1).constant("b", onnx.Float, 1).
 			node("Conv", "y", "x_dq", "w_dq", "b").pair("y", u8, 1, 0), "Conv", `bias "b" is float`},
-		{"float input", newGraph(t, "y_dq").pair("x", u8, 1, 0).node("Exp", "e", "x_dq").node("Add", "y", "e", "x_dq").pair("y", u8, 1, 0),
+		{"float input", newGraph(t, "y_dq").pair("x", u8, 1, 0).node("Exp", "e", "x_dq").node("Add", "y", "e",
+			"x_dq").pair("y", u8, 1, 0),
 			"Add", `input "e" comes from Exp`},
-		{"graph output", newGraph(t, "y").pair("x", u8, 1, 0).node("Sigmoid", "y", "x_dq"), "Sigmoid", `"y" is an output of the graph`},
-		{"float reader", newGraph(t, "z").pair("x", u8, 1, 0).node("Sigmoid", "y", "x_dq").node("Exp", "z", "y"), "Sigmoid", "is read by Exp"},
-		{"no kernel", newGraph(t, "y_dq").pair("x", u8, 1, 0).node("HardSwish", "y", "x_dq").pair("y", u8, 1, 0), "HardSwish", "has no integer HardSwish"},
-		{"useful relu", newGraph(t, "y_dq").pair("x", s8, 1, 0).node("Relu", "y", "x_dq").pair("y", s8, 0.5, 0), "Relu", "represents [-64, 63.5]"},
-		{"useful clip, unused range", newGraph(t, "y_dq").pair("x", u8, 1, 0).node("Clip", "y", "x_dq").pair("y", u8, 0.1, 10), "Clip", "represents [-1, 24.5]"},
-		{"several scales", newGraph(t, "y_dq").constant("s", onnx.Float, 1, 2).constant("z", u8, 0, 0).node("QuantizeLinear", "q", "x", "s", "z").
-			node("DequantizeLinear", "d", "q", "s", "z").node("Sigmoid", "y", "d").pair("y", u8, 1, 0), "Sigmoid", `input "d" has 2 scales`},
+		{"graph output", newGraph(t, "y").pair("x", u8, 1, 0).node("Sigmoid", "y", "x_dq"), "Sigmoid",
+			`"y" is an output of the graph`},
+		{"float reader", newGraph(t, "z").pair("x", u8, 1, 0).node("Sigmoid", "y", "x_dq").node("Exp", "z", "y"), "Sigmoid",
+			"is read by Exp"},
+		{"no kernel", newGraph(t, "y_dq").pair("x", u8, 1, 0).node("HardSwish", "y", "x_dq").pair("y", u8, 1, 0),
+			"HardSwish", "has no integer HardSwish"},
+		{"useful relu", newGraph(t, "y_dq").pair("x", s8, 1, 0).node("Relu", "y", "x_dq").pair("y", s8, 0.5, 0), "Relu",
+			"represents [-64, 63.5]"},
+		{"useful clip, unused range", newGraph(t, "y_dq").pair("x", u8, 1, 0).node("Clip", "y", "x_dq").pair("y", u8, 0.1,
+			10), "Clip", "represents [-1, 24.5]"},
+		{"several scales", newGraph(t, "y_dq").constant("s", onnx.Float, 1, 2).constant("z", u8, 0,
+			0).node("QuantizeLinear", "q", "x", "s", "z").
+			node("DequantizeLinear", "d", "q", "s", "z").node("Sigmoid", "y", "d").pair("y", u8, 1, 0), "Sigmoid",
+			`input "d" has 2 scales`},
 		{"float weights", newGraph(t, "y_dq").pair("x", u8, 1, 0).constant("w", onnx.Float, 1).pair("w", s8, 1, 0).
 			node("MatMul", "y", "x_dq", "w_dq").pair("y", u8, 1, 0), "MatMul", "weights are float behind a QuantizeLinear"},
 	} {
@@ -122,7 +133,8 @@ func TestCompareCountsWhatFused(t *testing.T) {
 		node("QuantizeLinear", "x_q", "x", "s", "z").
 		node("QLinearConv", "c_node_token_12", "x_q").node("Flatten", "f_q", "c_node_token_12").
 		node("DequantizeLinear", "f_dq", "f_q", "s", "z").node("HardSwish", "y", "f_dq").
-		node("QuantizeLinear", "y_q", "y", "s", "z").node("DequantizeLinear", "y_dq", "y_q", "s", "z").node("Exp", "free", "x").model()
+		node("QuantizeLinear", "y_q", "y", "s", "z").node("DequantizeLinear", "y_dq", "y_q", "s", "z").node("Exp", "free",
+		"x").model()
 	for _, n := range running.CloneProto().Graph.Node {
 		if n.GetOpType() == "QLinearConv" && n.GetName() != "c_node_token_12_node" {
 			t.Fatal("the builder names nodes otherwise")
@@ -140,7 +152,8 @@ func TestCompareCountsWhatFused(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := Compare(plan, running)
-	if r.Planned != 3 || r.Fused["QLinearConv"] != 1 || r.Passed != 1 || r.Absorbed != 0 || len(r.Floats) != 1 || r.Surviving != 4 || r.Run != 8 {
+	if r.Planned != 3 || r.Fused["QLinearConv"] != 1 || r.Passed != 1 || r.Absorbed != 0 || len(r.Floats) != 1 ||
+		r.Surviving != 4 || r.Run != 8 {
 		t.Errorf("%+v", r)
 	}
 	if f := r.Floats[0]; f.Node != "y_node" || !slices.Equal(f.Pairs, []string{"f_q", "y_q"}) {

@@ -9,10 +9,12 @@ import (
 )
 
 // fusable are the operators that have an integer kernel on the CPU.
-var fusable = []string{"Conv", "MatMul", "Gemm", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu", "Softmax", "Add", "Mul", "Concat", "Where"}
+var fusable = []string{"Conv", "MatMul", "Gemm", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu",
+	"Softmax", "Add", "Mul", "Concat", "Where"}
 
 // movers hand integers through, so that only their pairs vanish.
-var movers = []string{"DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "MaxPool", "ReduceMax", "ReduceMin", "Reshape", "Resize",
+var movers = []string{"DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "MaxPool", "ReduceMax",
+	"ReduceMin", "Reshape", "Resize",
 	"Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "ArgMax"}
 
 // reason explains why a node of the plan is computed in float; now is the same
@@ -24,7 +26,8 @@ func (c *comparison) reason(n, now onnx.Node) string {
 	case !slices.Contains(fusable, n.Op()) && !slices.Contains(movers, n.Op()):
 		return "ONNX Runtime's CPU provider has no integer " + n.Op() + ": leave it out of the plan, or replace it"
 	}
-	for _, check := range []func(n, now onnx.Node) string{c.floatInput, c.floatOutput, c.types, c.weights, c.scales, c.bias} {
+	for _, check := range []func(n, now onnx.Node) string{c.floatInput, c.floatOutput, c.types, c.weights, c.scales,
+		c.bias} {
 		if why := check(n, now); why != "" {
 			return why
 		}
@@ -43,7 +46,8 @@ func (c *comparison) activationReason(n onnx.Node) string {
 	if !ok {
 		return "the quantiser behind it is not constant, so that nobody knows whether it cuts at the same bounds"
 	}
-	return fmt.Sprintf("the quantiser behind it represents [%.4g, %.4g] and so does not do its work: with an asymmetric uint8 output "+
+	return fmt.Sprintf("the quantiser behind it represents [%.4g, %.4g] and so does not do its work: with an "+
+		"asymmetric uint8 output "+
 		"(zero point at the lower bound) it can be left out", low, high)
 }
 
@@ -159,7 +163,8 @@ func (c *comparison) types(_, now onnx.Node) string {
 	if in == onnx.Int8 {
 		shared = from
 	}
-	return fmt.Sprintf("its input is %s and its output %s in the graph that runs: on x86 ONNX Runtime rewrites int8 activations to uint8, "+
+	return fmt.Sprintf("its input is %s and its output %s in the graph that runs: on x86 ONNX Runtime rewrites int8 "+
+		"activations to uint8, "+
 		"but not %q, which several DequantizeLinear read; write uint8 activations", in, out, shared)
 }
 
@@ -265,7 +270,8 @@ func (c *comparison) bias(n, _ onnx.Node) string {
 	}
 	for i := range sb {
 		if want := float64(sx[0]) * float64(sw[i]); math.Abs(float64(sb[i])-want) > 1e-3*want {
-			return fmt.Sprintf("the scale of its bias in channel %d is %.6g, want %.6g = scale of the input x scale of the weights", i, sb[i], want)
+			return fmt.Sprintf("the scale of its bias in channel %d is %.6g, want %.6g = scale of the input x scale of the "+
+				"weights", i, sb[i], want)
 		}
 	}
 	return ""

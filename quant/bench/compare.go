@@ -13,6 +13,12 @@ const (
 	// absoluteMargin is for times of the reference mode, which nothing in
 	// their own run is compared with.
 	absoluteMargin = 0.25
+	// sizeMargin: a file's size has no noise; names and metadata may change.
+	sizeMargin = 0.01
+	// memoryMargin and memoryNoise: peaks of one file differ from process to
+	// process with the allocator and with what the page cache holds.
+	memoryMargin = 0.10
+	memoryNoise  = 8 << 20 // bytes
 )
 
 // Verdict is the line of one mode in a comparison of two runs.
@@ -20,9 +26,11 @@ type Verdict struct {
 	Kind      string `json:"kind"`
 	Mode      string `json:"mode"`
 	Regressed bool   `json:"regressed"`
-	// Accuracy and Speed say what was found, and by which test.
+	// Accuracy, Speed, Size and Memory say what was found, and by which test.
 	Accuracy string `json:"accuracy"`
 	Speed    string `json:"speed"`
+	Size     string `json:"size,omitempty"`
+	Memory   string `json:"memory,omitempty"`
 	// Drop is that of the accuracy from the old run to the new one, when both
 	// saw the same pictures.
 	Drop *Drop `json:"drop,omitempty"`
@@ -42,6 +50,10 @@ type Verdict struct {
 // reference mode itself is judged by its time, only on an equal machine, and
 // only when all turns of the new run are slower than all of the old and the
 // median by more than a quarter.
+//
+// Size regressed when the file grew by more than a hundredth. Memory regressed
+// when what the model adds to the process at its peak grew by more than a tenth
+// and by more than 8 MiB, on an equal machine.
 func Compare(before, after *Report) []Verdict {
 	var out []Verdict
 	for _, m := range after.Modes {
@@ -49,12 +61,15 @@ func Compare(before, after *Report) []Verdict {
 		if old, ok := before.Mode(m.Mode); ok {
 			v.judgeAccuracy(before, after, old, m)
 			v.judgeSpeed(before, after, old, m)
+			v.judgeSize(old, m)
+			v.judgeMemory(before, after, old, m)
 		}
 		out = append(out, v)
 	}
 	for _, m := range before.Modes {
 		if _, ok := after.Mode(m.Mode); !ok {
-			out = append(out, Verdict{Kind: KindCompared, Mode: m.Mode, Accuracy: "not in the new run", Speed: "not in the new run"})
+			out = append(out, Verdict{Kind: KindCompared, Mode: m.Mode, Accuracy: "not in the new run",
+				Speed: "not in the new run"})
 		}
 	}
 	return out
@@ -75,7 +90,8 @@ func (v *Verdict) judgeAccuracy(before, after *Report, old, now Mode) {
 		return
 	}
 	d := Unpaired(old.Accuracy.Accuracy, now.Accuracy.Accuracy, old.Accuracy.Interval, now.Accuracy.Interval)
-	v.Accuracy = fmt.Sprintf("%+.2f points on other pictures (95 %%: %+.2f..%+.2f)", 100*(now.Accuracy.Accuracy-old.Accuracy.Accuracy), -100*d.High, -100*d.Low)
+	v.Accuracy = fmt.Sprintf("%+.2f points on other pictures (95 %%: %+.2f..%+.2f)",
+		100*(now.Accuracy.Accuracy-old.Accuracy.Accuracy), -100*d.High, -100*d.Low)
 	v.Regressed = v.Regressed || d.Low > 0
 }
 
@@ -129,4 +145,22 @@ func (v *Verdict) judgeTime(old, now *Latency) {
 	change := Median(now.Turns)/Median(old.Turns) - 1
 	v.Speed = fmt.Sprintf("%.2f ms, was %.2f: %+.1f %%", now.P50, old.P50, 100*change)
 	v.Regressed = v.Regressed || change > absoluteMargin && slices.Min(now.Turns) > slices.Max(old.Turns)
+}
+
+func (v *Verdict) judgeSize(old, now Mode) {
+	if old.Bytes == 0 || now.Bytes == 0 {
+		return
+	}
+	change := float64(now.Bytes)/float64(old.Bytes) - 1
+	v.Size = fmt.Sprintf("%.2f MB, was %.2f: %+.1f %%", float64(now.Bytes)/1e6, float64(old.Bytes)/1e6, 100*change)
+	v.Regressed = v.Regressed || change > sizeMargin
+}
+
+func (v *Verdict) judgeMemory(before, after *Report, old, now Mode) {
+	if old.Memory == nil || now.Memory == nil || !before.Run.Environment.Same(after.Run.Environment) {
+		return
+	}
+	was, is := old.Memory.PeakBytes-old.Memory.BaseBytes, now.Memory.PeakBytes-now.Memory.BaseBytes
+	v.Memory = fmt.Sprintf("%.1f MB, was %.1f", float64(is)/1e6, float64(was)/1e6)
+	v.Regressed = v.Regressed || is-was > memoryNoise && float64(is) > (1+memoryMargin)*float64(was)
 }

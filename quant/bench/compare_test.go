@@ -32,6 +32,36 @@ func slower(r *Report, by float64) {
 	}
 }
 
+func TestCompareFindsGrowth(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		change    func(m *Mode)
+		regressed bool
+		says      string
+	}{
+		{"a half larger", func(m *Mode) { m.Bytes += m.Bytes / 2 }, true, "+50.0 %"},
+		{"two in a thousand larger", func(m *Mode) { m.Bytes += m.Bytes / 500 }, false, "+0.2 %"},
+		{"smaller", func(m *Mode) { m.Bytes /= 2 }, false, "-50.0 %"},
+		{"twice the memory", func(m *Mode) { m.Memory.PeakBytes += 64 << 20 }, true, ""},
+		{"some pages", func(m *Mode) { m.Memory.PeakBytes += 1 << 20 }, false, ""},
+		{"a larger process, an equal model", func(m *Mode) {
+			m.Memory.PeakBytes, m.Memory.BaseBytes = m.Memory.PeakBytes+64<<20, m.Memory.BaseBytes+64<<20
+		}, false, ""},
+		{"memory not measured", func(m *Mode) { m.Memory = nil }, false, ""},
+	} {
+		old, now := sample(), sample()
+		for _, r := range []*Report{old, now} {
+			r.Modes[2].Bytes, r.Modes[2].Memory = 4_000_000, &Memory{PeakBytes: 80 << 20, BaseBytes: 30 << 20}
+		}
+		tt.change(&now.Modes[2])
+		vs := Compare(old, now)
+		v := vs[slices.IndexFunc(vs, func(v Verdict) bool { return v.Mode == "int8" })]
+		if v.Regressed != tt.regressed || !strings.Contains(v.Size, tt.says) || now.Modes[2].Memory != nil && v.Memory == "" {
+			t.Errorf("%s: got %+v, want regressed %v and %q", tt.name, v, tt.regressed, tt.says)
+		}
+	}
+}
+
 func TestCompareFindsRegressionsBeyondNoise(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -47,7 +77,8 @@ func TestCompareFindsRegressionsBeyondNoise(t *testing.T) {
 				r.Modes[2].Answers[i] = r.Run.Truth[i]
 			}
 		}, false, "+4.00 points"},
-		{"a tenth slower than FP32 of its own run", func(r *Report) { slower(r, 0.85) }, true, "processor time, was 2.25: -15.0 %"},
+		{"a tenth slower than FP32 of its own run", func(r *Report) { slower(r, 0.85) }, true,
+			"processor time, was 2.25: -15.0 %"},
 		{"two in a hundred slower is within the margin", func(r *Report) { slower(r, 0.98) }, false, "-2.0 %"},
 		{"faster", func(r *Report) { slower(r, 1.5) }, false, "+50.0 %"},
 		{"other pictures, a large loss", func(r *Report) {
@@ -63,7 +94,8 @@ func TestCompareFindsRegressionsBeyondNoise(t *testing.T) {
 	} {
 		v := verdict(tt.change)
 		if v.Regressed != tt.regressed || !strings.Contains(v.Accuracy+"; "+v.Speed, tt.says) {
-			t.Errorf("%s: got regressed %v, %s; %s; want %v and %q", tt.name, v.Regressed, v.Accuracy, v.Speed, tt.regressed, tt.says)
+			t.Errorf("%s: got regressed %v, %s; %s; want %v and %q", tt.name, v.Regressed, v.Accuracy, v.Speed, tt.regressed,
+				tt.says)
 		}
 	}
 }
@@ -91,7 +123,8 @@ func TestCompareNamesWhatIsMissing(t *testing.T) {
 	now := sample()
 	now.Modes = append(now.Modes[:2], Mode{Kind: KindMode, Mode: "new"})
 	vs := Compare(sample(), now)
-	if len(vs) != 4 || vs[2].Speed != "not in the old run" || vs[3].Mode != "int8" || vs[3].Accuracy != "not in the new run" || Regressed(vs) {
+	if len(vs) != 4 || vs[2].Speed != "not in the old run" || vs[3].Mode != "int8" ||
+		vs[3].Accuracy != "not in the new run" || Regressed(vs) {
 		t.Errorf("%+v", vs)
 	}
 }

@@ -49,12 +49,16 @@ func (l Latencies) Medians() []float64 {
 	return out
 }
 
+// Clock returns the processor time used so far.
+type Clock func() time.Duration
+
 // Interleave measures the subjects in turns. The order within a turn is
 // rotated, so that none always follows the same one. After each block progress
 // is called with the share done. It ends early with the error of a subject, or
 // that of ctx, between two queries. clock is the processor time used so far, as
 // [ThreadTime]; the caller's goroutine stays on its thread meanwhile.
-func Interleave(ctx context.Context, subjects []Subject, plan Plan, clock func() time.Duration, progress func(done float64)) ([]Timing, error) {
+func Interleave(ctx context.Context, subjects []Subject, plan Plan, clock Clock,
+	progress func(done float64)) ([]Timing, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	out := make([]Timing, len(subjects))
@@ -72,7 +76,7 @@ func Interleave(ctx context.Context, subjects []Subject, plan Plan, clock func()
 }
 
 // measure runs one block.
-func (t *Timing) measure(ctx context.Context, s Subject, plan Plan, turn int, clock func() time.Duration) error {
+func (t *Timing) measure(ctx context.Context, s Subject, plan Plan, turn int, clock Clock) error {
 	wall, cpu := make([]float64, 0, plan.Runs), make([]float64, 0, plan.Runs)
 	for n := range plan.Warm + plan.Runs {
 		s.Prepare(turn*plan.Runs + n)
@@ -123,8 +127,9 @@ func Idle(ctx context.Context, s Subject, pause time.Duration, n int) ([]float64
 // Scenario is a way to send queries, named as in MLPerf Inference.
 type Scenario string
 
-// The scenarios. Models of one picture a run answer the samples of a query one
-// after the other.
+// The scenarios. A model whose batch axis is free, or can be freed without
+// changing its answers, takes the pictures of a MultiStream query in one run,
+// and those of Offline in runs of as many; others take them one after the other.
 const (
 	SingleStream Scenario = "SingleStream" // one picture a query, the next when it is answered; judged by p90
 	MultiStream  Scenario = "MultiStream"  // eight pictures a query; judged by p99 of the query
@@ -137,6 +142,9 @@ const Samples = 8
 // Scenarios lists all of them.
 func Scenarios() []Scenario { return []Scenario{SingleStream, MultiStream, Offline} }
 
+// Several says whether the queries of a scenario have more than one picture.
+func (s Scenario) Several() bool { return s == MultiStream || s == Offline }
+
 // ParseScenario reads a name, in any case of letters.
 func ParseScenario(name string) (Scenario, error) {
 	for _, s := range Scenarios() {
@@ -147,25 +155,21 @@ func ParseScenario(name string) (Scenario, error) {
 	return "", fmt.Errorf("read scenario: got %q, want one of %v", name, Scenarios())
 }
 
-// Score turns the latencies of single pictures, in seconds, into the metric of
-// the scenario. A MultiStream query is eight of them that followed each other
-// in one turn.
-func (s Scenario) Score(l Latencies) ScenarioResult {
-	r := ScenarioResult{Scenario: s}
+// Score turns latencies, in seconds, of runs over batch pictures each into the
+// metric of the scenario. With batch 1 a MultiStream query is eight runs that
+// followed each other in one turn.
+func (s Scenario) Score(l Latencies, batch int) ScenarioResult {
+	r := ScenarioResult{Scenario: s, Batch: batch}
 	switch s {
 	case SingleStream:
-		r.P90 = ms(Quantile(l.Sorted(), 0.90))
+		r.Queries, r.P90 = len(l.Sorted()), ms(Quantile(l.Sorted(), 0.90))
 	case MultiStream:
-		if queries := l.grouped(Samples); len(queries) > 0 {
+		if queries := l.grouped(max(1, Samples/batch)); len(queries) > 0 {
 			r.Queries, r.P99 = len(queries), ms(Quantile(queries, 0.99))
 		}
 	case Offline:
 		all := l.Sorted()
-		r.Queries = 1
-		r.PerSecond = float64(len(all)) / sum(all)
-	}
-	if s == SingleStream {
-		r.Queries = len(l.Sorted())
+		r.Queries, r.PerSecond = 1, float64(batch*len(all))/sum(all)
 	}
 	return r
 }

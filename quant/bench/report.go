@@ -109,7 +109,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 
 // String names the machine for people.
 func (e Environment) String() string {
-	parts := []string{e.Board, e.CPU, fmt.Sprintf("%d cores", e.Cores), fmt.Sprintf("%d inference thread(s)", e.Threads), "ONNX Runtime " + e.Runtime}
+	parts := []string{e.Board, e.CPU, fmt.Sprintf("%d cores", e.Cores), fmt.Sprintf("%d inference thread(s)", e.Threads),
+		"ONNX Runtime " + e.Runtime}
 	if len(e.CPUFeatures) > 0 {
 		parts = append(parts, strings.Join(e.CPUFeatures, " "))
 	}

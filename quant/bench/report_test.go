@@ -71,13 +71,17 @@ func sample() *Report {
 		}
 	}
 	d := Paired(right(ref, truth), right(mode, truth))
-	wall := Timing{Wall: Latencies{{0.010, 0.011}, {0.012, 0.010}, {0.011, 0.010}}, CPU: Latencies{{0.009, 0.009}, {0.010, 0.009}, {0.009, 0.009}}}
-	half := Timing{Wall: Latencies{{0.005, 0.005}, {0.006, 0.005}, {0.005, 0.005}}, CPU: Latencies{{0.004, 0.004}, {0.005, 0.004}, {0.004, 0.004}}}
+	wall := Timing{Wall: Latencies{{0.010, 0.011}, {0.012, 0.010}, {0.011, 0.010}}, CPU: Latencies{{0.009, 0.009},
+		{0.010, 0.009}, {0.009, 0.009}}}
+	half := Timing{Wall: Latencies{{0.005, 0.005}, {0.006, 0.005}, {0.005, 0.005}}, CPU: Latencies{{0.004, 0.004},
+		{0.005, 0.004}, {0.004, 0.004}}}
 	ratio := Ratios("fp32", wall.Wall.Medians(), half.Wall.Medians())
 	cpu := Ratios("fp32", wall.CPU.Medians(), half.CPU.Medians())
-	class := []accuracy.Class{{Label: "no", Support: 100, Precision: 1, Recall: 1, F1: 1}, {Label: "yes", Support: 100, Precision: 1, Recall: 0.96, F1: 0.98}}
+	class := []accuracy.Class{{Label: "no", Support: 100, Precision: 1, Recall: 1, F1: 1}, {Label: "yes", Support: 100,
+		Precision: 1, Recall: 0.96, F1: 0.98}}
 	head := func(name string) Mode {
-		return Mode{Kind: KindMode, Mode: name, File: name + ".onnx", SHA256: anySHA, Bytes: 4e6, Provider: "cpu", Computes: "fp32"}
+		return Mode{Kind: KindMode, Mode: name, File: name + ".onnx", SHA256: anySHA, Bytes: 4e6, Provider: "cpu",
+			Computes: "fp32"}
 	}
 	fp32, fp16, int8 := head("fp32"), head("fp16"), head("int8")
 	fp32.Accuracy = &Accuracy{Accuracy: 1, Interval: Interval{0.98, 1}, Classes: class}
@@ -91,12 +95,14 @@ func sample() *Report {
 		Alarm: &accuracy.Alarm{Threshold: 0.5}}
 	int8.Latency, int8.Ratio, int8.CPURatio = LatencyOf(half), &ratio, &cpu
 	for _, s := range Scenarios() {
-		int8.Scenarios = append(int8.Scenarios, s.Score(half.Wall))
+		int8.Scenarios = append(int8.Scenarios, s.Score(half.Wall, 1))
 	}
 	return &Report{
-		Run: Run{Kind: KindRun, Version: Version, Time: "2026-01-02T03:04:05Z", Model: "fire", ModelVersion: "1.0.0", Labels: []string{"no", "yes"},
+		Run: Run{Kind: KindRun, Version: Version, Time: "2026-01-02T03:04:05Z", Model: "fire", ModelVersion: "1.0.0",
+			Labels: []string{"no", "yes"},
 			Images: 200, ImagesSHA256: anySHA, Truth: truth, Turns: 3, Runs: 2, Reference: "fp32",
-			Environment: Environment{Board: "generic-x86-64", CPU: "a CPU", CPUFeatures: []string{"avx2"}, Cores: 2, Threads: 1, Runtime: "1.27.0", Program: "devel"}},
+			Environment: Environment{Board: "generic-x86-64", CPU: "a CPU", CPUFeatures: []string{"avx2"}, Cores: 2,
+				Threads: 1, Runtime: "1.27.0", Program: "devel"}},
 		Modes: []Mode{fp32, fp16, int8},
 	}
 }
@@ -111,8 +117,10 @@ func TestReportFollowsItsSchema(t *testing.T) {
 	for _, v := range Compare(sample(), sample()) {
 		e.Encode(v)
 	}
-	e.Encode(Roofline{Kind: KindRoofline, Label: "bound, not measured", Board: "jetson-nano-4gb", Precision: "fp16", Model: "fire", MACs: 1, Bytes: 1,
-		BoundMS: 1, PerSecond: 1000, LimitedBy: "compute", Sources: []string{"a"}, Layers: []RooflineLayer{{"conv", "Conv", 1, 1, 1, "compute"}}})
+	e.Encode(Roofline{Kind: KindRoofline, Label: "bound, not measured", Board: "jetson-nano-4gb", Precision: "fp16",
+		Model: "fire", MACs: 1, Bytes: 1,
+		BoundMS: 1, PerSecond: 1000, LimitedBy: "compute", Sources: []string{"a"}, Layers: []RooflineLayer{{"conv", "Conv",
+			1, 1, 1, "compute"}}})
 	if n, err := validate(t, s, &out); n != 8 || err != nil {
 		t.Errorf("%d lines are valid, then %v", n, err)
 	}
@@ -208,7 +216,8 @@ func TestNoSpeedWithoutAccuracy(t *testing.T) {
 	if err := errors.Join(r.WriteJSON(io.Discard), r.WriteTable(&table)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"speed only", "int8: speed only: calibrated on noise", "fp16: emulated: values rounded", "not measured"} {
+	for _, want := range []string{"speed only", "int8: speed only: calibrated on noise",
+		"fp16: emulated: values rounded", "not measured"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &table)
 		}
@@ -261,13 +270,19 @@ func TestScenarios(t *testing.T) {
 	}
 	one[15] = 0.110
 	l := Latencies{one}
-	if r := SingleStream.Score(l); r.Queries != 16 || r.P90 != 10 {
+	if r := SingleStream.Score(l, 1); r.Queries != 16 || r.P90 != 10 {
 		t.Errorf("%+v", r)
 	}
-	if r := MultiStream.Score(l); r.Queries != 2 || r.P99 < 179.9 || r.P99 > 180.1 {
+	if r := MultiStream.Score(l, 1); r.Queries != 2 || r.P99 < 179.9 || r.P99 > 180.1 {
 		t.Errorf("got %+v, want 2 queries and a p99 of 180 ms", r)
 	}
-	if r := Offline.Score(l); r.PerSecond < 61.5 || r.PerSecond > 61.6 {
+	if r := MultiStream.Score(l, Samples); r.Queries != 16 || r.P99 > 110.1 || r.Batch != Samples {
+		t.Errorf("batches: %+v", r)
+	}
+	if r := Offline.Score(l, Samples); r.PerSecond < 492 || r.PerSecond > 493 {
+		t.Errorf("batches: %+v", r)
+	}
+	if r := Offline.Score(l, 1); r.PerSecond < 61.5 || r.PerSecond > 61.6 {
 		t.Errorf("got %+v, want 16 pictures in 0.26 s", r)
 	}
 	if _, err := ParseScenario("server"); err == nil {
@@ -284,7 +299,8 @@ func TestInterleaveRotatesAndStops(t *testing.T) {
 		return Subject{Name: name, Prepare: func(int) {}, Run: func() error { order.WriteString(name); return nil }}
 	}
 	no := func(float64) {}
-	all, err := Interleave(t.Context(), []Subject{subject("a"), subject("b")}, Plan{Turns: 3, Runs: 2, Warm: 1}, ThreadTime, no)
+	all, err := Interleave(t.Context(), []Subject{subject("a"), subject("b")}, Plan{Turns: 3, Runs: 2, Warm: 1},
+		ThreadTime, no)
 	if err != nil || order.String() != "aaabbb"+"bbbaaa"+"aaabbb" {
 		t.Errorf("got order %s, %v", &order, err)
 	}
@@ -295,12 +311,14 @@ func TestInterleaveRotatesAndStops(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	stop := Subject{Name: "stop", Prepare: func(int) {}, Run: func() error { cancel(); return nil }}
-	if _, err := Interleave(ctx, []Subject{stop}, Plan{Turns: 9, Runs: 9}, ThreadTime, no); !errors.Is(err, context.Canceled) {
+	if _, err := Interleave(ctx, []Subject{stop}, Plan{Turns: 9, Runs: 9}, ThreadTime, no); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("got %v after cancellation", err)
 	}
 	boom := errors.New("boom")
 	bad := Subject{Name: "bad", Prepare: func(int) {}, Run: func() error { return boom }}
-	if _, err := Interleave(t.Context(), []Subject{bad}, Plan{Turns: 1, Runs: 1}, ThreadTime, no); !errors.Is(err, boom) || !strings.Contains(err.Error(), "bad") {
+	if _, err := Interleave(t.Context(), []Subject{bad}, Plan{Turns: 1, Runs: 1}, ThreadTime, no); !errors.Is(err,
+		boom) || !strings.Contains(err.Error(), "bad") {
 		t.Errorf("got %v, want the error with the mode's name", err)
 	}
 }

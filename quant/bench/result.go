@@ -150,6 +150,7 @@ func LatencyOf(t Timing) *Latency {
 type ScenarioResult struct {
 	Scenario  Scenario `json:"scenario"`
 	Queries   int      `json:"queries"`
+	Batch     int      `json:"batch"` // pictures in one run of the model
 	P90       float64  `json:"p90_ms,omitempty"`
 	P99       float64  `json:"p99_ms,omitempty"`
 	PerSecond float64  `json:"per_second,omitempty"`
@@ -177,7 +178,8 @@ type Memory struct {
 
 // IdleGapOf summarises the first latencies, in seconds, after pauses.
 func IdleGapOf(pause time.Duration, took []float64) IdleGap {
-	return IdleGap{PauseSeconds: pause.Seconds(), Count: len(took), MedianMS: ms(Median(took)), MaxMS: ms(slices.Max(took))}
+	return IdleGap{PauseSeconds: pause.Seconds(), Count: len(took), MedianMS: ms(Median(took)),
+		MaxMS: ms(slices.Max(took))}
 }
 
 // Roofline is the line that bounds a model's speed on a board.

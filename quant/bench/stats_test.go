@@ -19,7 +19,8 @@ func TestQuantileIsTheNearestRank(t *testing.T) {
 	for i := range hundred {
 		hundred[i] = float64(i + 1)
 	}
-	for _, tt := range []struct{ q, want float64 }{{0, 1}, {0.01, 1}, {0.5, 50}, {0.501, 51}, {0.9, 90}, {0.95, 95}, {0.99, 99}, {1, 100}} {
+	for _, tt := range []struct{ q, want float64 }{{0, 1}, {0.01, 1}, {0.5, 50}, {0.501, 51}, {0.9, 90}, {0.95, 95},
+		{0.99, 99}, {1, 100}} {
 		if got := Quantile(hundred, tt.q); got != tt.want {
 			t.Errorf("quantile %v of 1..100: got %v, want %v", tt.q, got, tt.want)
 		}
@@ -71,7 +72,8 @@ func TestPairedProperties(t *testing.T) {
 		a, b := outcomes(t)
 		d, back := Paired(a, b), Paired(b, a)
 		switch {
-		case d.Lost != back.Gained || d.Drop != -back.Drop || math.Abs(d.Interval.Low+back.Interval.High) > 1e-12 || d.P != back.P:
+		case d.Lost != back.Gained || d.Drop != -back.Drop || math.Abs(d.Interval.Low+back.Interval.High) > 1e-12 ||
+			d.P != back.P:
 			t.Fatalf("the other way round is not the mirror image: %+v and %+v", d, back)
 		case !d.Interval.Contains(d.Drop):
 			t.Fatalf("interval %v misses the drop %v", d.Interval, d.Drop)

@@ -81,10 +81,12 @@ func scaleOf(ps []point) scale {
 func (r *Report) WriteSVG(out io.Writer) error {
 	ps := r.points()
 	d := &drawing{scale: scaleOf(ps)}
-	fmt.Fprintf(d, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n",
+	fmt.Fprintf(d, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" `+
+		`font-family="sans-serif" font-size="12">`+"\n",
 		svgWidth, svgHeight, svgWidth, svgHeight)
 	fmt.Fprintf(d, `<rect width="%d" height="%d" fill="%s"/>`+"\n", svgWidth, svgHeight, backgroundColour)
-	d.text(padLeft, 20, "start", axisColour, fmt.Sprintf("%s %s: accuracy over latency, %d pictures", r.Run.Model, r.Run.ModelVersion, r.Run.Images))
+	d.text(padLeft, 20, "start", axisColour, fmt.Sprintf("%s %s: accuracy over latency, %d pictures", r.Run.Model,
+		r.Run.ModelVersion, r.Run.Images))
 	d.text(padLeft, 36, "start", behindColour, fmt.Sprintf("%s, %d thread(s), ONNX Runtime %s; bars: 95 %% intervals",
 		r.Run.Environment.CPU, r.Run.Environment.Threads, r.Run.Environment.Runtime))
 	d.axes()
@@ -140,7 +142,9 @@ func (d *drawing) axes() {
 		d.text(padLeft-8, d.y(y)+4, "end", axisColour, fmt.Sprintf("%.1f", y))
 	}
 	d.text(padLeft+plotWidth/2, padTop+plotHeight+38, "middle", axisColour, "latency p50, ms")
-	fmt.Fprintf(d, `<text transform="translate(20 %d) rotate(-90)" text-anchor="middle" fill="%s">accuracy, %%</text>`+"\n", padTop+plotHeight/2, axisColour)
+	fmt.Fprintf(d, `<text transform="translate(20 %d) rotate(-90)" text-anchor="middle" `+
+		`fill="%s">accuracy, %%</text>`+"\n",
+		padTop+plotHeight/2, axisColour)
 }
 
 // front joins the undominated modes.
@@ -152,7 +156,8 @@ func (d *drawing) front(ps []point) {
 		}
 	}
 	if len(corners) > 1 {
-		fmt.Fprintf(d, `<polyline points="%s" fill="none" stroke="%s" stroke-dasharray="4 3"/>`+"\n", strings.Join(corners, " "), frontColour)
+		fmt.Fprintf(d, `<polyline points="%s" fill="none" stroke="%s" stroke-dasharray="4 3"/>`+"\n",
+			strings.Join(corners, " "), frontColour)
 	}
 }
 

@@ -42,9 +42,11 @@ func (r *Report) table(out io.Writer, part func(io.Writer)) error {
 }
 
 func (r *Report) summary(w io.Writer) {
-	fmt.Fprintf(w, "mode\taccuracy\tdrop in points (95 %%)\tp50 ms\tp90\tp95\tp99\tCPU ms\tpictures/s\tx %s (95 %%)\tx in CPU time\tMB\tpeak MB\t\n", r.Run.Reference)
+	fmt.Fprintf(w, "mode\taccuracy\tdrop in points (95 %%)\tp50 ms\tp90\tp95\tp99\tCPU ms\tpictures/s\tx %s (95 %%)\tx "+
+		"in CPU time\tMB\tpeak MB\t\n", r.Run.Reference)
 	for _, m := range r.Modes {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f\t%s\t\n", m.Mode, m.accuracyCell(), m.dropCell(), m.speedCells(), float64(m.Bytes)/1e6, m.memoryCell())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f\t%s\t\n", m.Mode, m.accuracyCell(), m.dropCell(), m.speedCells(),
+			float64(m.Bytes)/1e6, m.memoryCell())
 	}
 }
 
@@ -71,7 +73,8 @@ func (m *Mode) speedCells() string {
 		return blank + strings.Repeat("\t-", 7)
 	}
 	l := m.Latency
-	return fmt.Sprintf("%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\t%s\t%s", l.P50, l.P90, l.P95, l.P99, l.CPU, l.PerSecond, m.Ratio.cell(), m.CPURatio.cell())
+	return fmt.Sprintf("%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\t%s\t%s", l.P50, l.P90, l.P95, l.P99, l.CPU, l.PerSecond,
+		m.Ratio.cell(), m.CPURatio.cell())
 }
 
 func (r *Ratio) cell() string {
@@ -114,10 +117,10 @@ func (r *Report) scenarios(w io.Writer) {
 	for _, m := range r.Modes {
 		for _, s := range m.Scenarios {
 			if !head {
-				fmt.Fprintln(w, "mode\tscenario\tqueries\tmetric\t")
+				fmt.Fprintln(w, "mode\tscenario\tqueries\tbatch\tmetric\t")
 				head = true
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t\n", m.Mode, s.Scenario, s.Queries, s.metric())
+			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t\n", m.Mode, s.Scenario, s.Queries, s.Batch, s.metric())
 		}
 	}
 }
@@ -169,6 +172,7 @@ func (r *Report) notes(out io.Writer) {
 			}
 		}
 	}
-	fmt.Fprintf(out, "drop: same pictures, interval of Agresti and Min; x %s: ratio of the medians of the same turn, median of %d turns, bootstrapped;\nCPU time leaves out what other programs took\n",
+	fmt.Fprintf(out, "drop: same pictures, interval of Agresti and Min; x %s: ratio of the medians of the same turn, "+
+		"median of %d turns, bootstrapped;\nCPU time leaves out what other programs took\n",
 		r.Run.Reference, r.Run.Turns)
 }

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,7 +12,8 @@ import (
 )
 
 // FuzzCanonical feeds models that the reader takes to everything that walks
-// over graphs: no model may crash it, and what comes out must be sound.
+// over graphs: no model may crash it, what comes out must be sound, have the inputs and
+// outputs of the model, and be canonical.
 func FuzzCanonical(f *testing.F) {
 	f.Add(quanttest.Net(f).Bytes())
 	files, err := filepath.Glob(filepath.Join("..", "onnx", "testdata", "*.onnx"))
@@ -35,8 +37,34 @@ func FuzzCanonical(f *testing.F) {
 			return
 		}
 		g.Shapes()
-		if _, err := g.Model(); err != nil {
-			t.Errorf("the canonical form is not sound: %v", err)
+		once, err := g.Model()
+		if err != nil {
+			t.Fatalf("the canonical form is not sound: %v", err)
+		}
+		if got, want := ends(once), ends(m); got != want {
+			t.Errorf("got inputs and outputs %s, want %s", got, want)
+		}
+		again, _, err := graph.Canonical(once)
+		if err != nil {
+			t.Fatalf("the canonical form is refused: %v", err)
+		}
+		if got, want := len(again.Nodes()), len(g.Nodes()); got != want {
+			t.Errorf("a second time leaves %d nodes of %d", got, want)
 		}
 	})
+}
+
+// ends lists the inputs without a default and the outputs of a model.
+func ends(m *onnx.Model) string {
+	var names []string
+	for _, v := range m.Graph().Inputs() {
+		if _, given := m.Graph().Initializer(v.Name); !given {
+			names = append(names, v.Name)
+		}
+	}
+	names = append(names, "->")
+	for _, v := range m.Graph().Outputs() {
+		names = append(names, v.Name)
+	}
+	return fmt.Sprintf("%q", names)
 }

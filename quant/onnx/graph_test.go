@@ -106,7 +106,8 @@ func TestTorchExport(t *testing.T) {
 		t.Errorf("got opset %d, IR %d", v, m.Info().IRVersion)
 	}
 	in, out := m.Graph().Inputs(), m.Graph().Outputs()
-	if len(in) != 1 || in[0].String() != "input: float[1,3,8,8]" || len(out) != 1 || out[0].String() != "logits: float[1,3]" {
+	if len(in) != 1 || in[0].String() != "input: float[1,3,8,8]" || len(out) != 1 ||
+		out[0].String() != "logits: float[1,3]" {
 		t.Errorf("got %v -> %v", in, out)
 	}
 }

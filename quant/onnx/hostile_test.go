@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"testing"
 
@@ -116,7 +117,8 @@ func TestTruncated(t *testing.T) {
 }
 
 func TestNotAModel(t *testing.T) {
-	for _, text := range []string{"<!DOCTYPE html><html>", "version https://git-lfs", "\x7fELF\x02\x01\x01", "PK\x03\x04\x14\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x0b\x0c", "\x08\x00\x3a\x00"} {
+	for _, text := range []string{"<!DOCTYPE html><html>", "version https://git-lfs", "\x7fELF\x02\x01\x01",
+		"PK\x03\x04\x14\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x0b\x0c", "\x08\x00\x3a\x00"} {
 		_, err := onnx.Parse([]byte(text), onnx.Limits{})
 		if !errors.Is(err, onnx.ErrSyntax) && !errors.Is(err, onnx.ErrTruncated) {
 			t.Errorf("%q: got %v", text, err)
@@ -157,7 +159,8 @@ func deep(levels int) []byte {
 
 func TestHostileFilesAreBounded(t *testing.T) {
 	nodes := func(n int) []byte { return bytesField(nil, modelGraph, []byte(strings.Repeat("\x0a\x00", n))) }
-	ints := bytesField(nil, modelGraph, bytesField(nil, graphInitializer, bytesField(nil, tensorInt64, make([]byte, 64<<20))))
+	ints := bytesField(nil, modelGraph, bytesField(nil, graphInitializer, bytesField(nil, tensorInt64, make([]byte,
+		64<<20))))
 	lie := append(protowire.AppendVarint(protowire.AppendTag(nil, modelGraph, protowire.BytesType), 1<<40), "short"...)
 	for _, tt := range []struct {
 		name string
@@ -232,6 +235,18 @@ func TestLimitsAreSettable(t *testing.T) {
 	}
 }
 
+// allocated returns the bytes that were allocated so far.
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
+// allowance is what reading n bytes may allocate: four times the file. An empty
+// node is two bytes in the file and some hundreds in memory, which the reader
+// allows small files, up to 64 MiB.
+func allowance(n int) uint64 { return uint64(max(4*n, min(64<<20, 1<<20+512*n))) }
+
 func FuzzParse(f *testing.F) {
 	for _, path := range files(f) {
 		if b, err := os.ReadFile(path); err == nil && len(b) < 4096 {
@@ -240,7 +255,11 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(deep(10))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		before := allocated()
 		m, err := onnx.Parse(b, onnx.Limits{})
+		if got, most := allocated()-before, allowance(len(b)); got > most {
+			t.Errorf("reading %d bytes allocated %d, want at most %d", len(b), got, most)
+		}
 		if err != nil {
 			return
 		}

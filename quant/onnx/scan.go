@@ -139,7 +139,8 @@ func (s *scanner) spend(cost int64) error {
 func (s *scanner) broken(desc protoreflect.MessageDescriptor, at, n int) error {
 	err := protowire.ParseError(n)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%w: byte %d of %d: a length in %s reaches beyond the end", ErrTruncated, at, s.size, desc.FullName())
+		return fmt.Errorf("%w: byte %d of %d: a length in %s reaches beyond the end", ErrTruncated, at, s.size,
+			desc.FullName())
 	}
 	return fmt.Errorf("%w: byte %d: %s: %w", ErrSyntax, at, desc.FullName(), err)
 }

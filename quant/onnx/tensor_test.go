@@ -79,10 +79,14 @@ func TestTensorFaults(t *testing.T) {
 		pb   *onnxpb.TensorProto
 		want error
 	}{
-		{"short raw", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{2}, RawData: make([]byte, 7)}, onnx.ErrShape},
-		{"long raw", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{2}, RawData: make([]byte, 9)}, onnx.ErrShape},
-		{"short list", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{2}, FloatData: []float32{1}}, onnx.ErrShape},
-		{"negative", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{-2}, FloatData: []float32{1}}, onnx.ErrShape},
+		{"short raw", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{2}, RawData: make([]byte, 7)},
+			onnx.ErrShape},
+		{"long raw", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{2}, RawData: make([]byte, 9)},
+			onnx.ErrShape},
+		{"short list", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{2}, FloatData: []float32{1}},
+			onnx.ErrShape},
+		{"negative", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{-2}, FloatData: []float32{1}},
+			onnx.ErrShape},
 		{"huge", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{1 << 40, 1 << 40}}, onnx.ErrShape},
 		{"wraps", &onnxpb.TensorProto{DataType: typ(onnx.Float), Dims: []int64{1 << 62}, RawData: []byte{}}, onnx.ErrShape},
 		{"text", &onnxpb.TensorProto{DataType: typ(onnx.String), Dims: []int64{1}}, onnx.ErrType},

@@ -8,7 +8,8 @@ import "emberwing/quant/graph"
 // measured means). With the moments of the windows it is exact, with the means
 // of channels an approximation at padded borders. Without means, or in a node
 // without bias, the bias is returned as it is.
-func (w *writer) correct(n *graph.Node, values []float32, dims []int64, scales, bias []float32, ints []int32) []float32 {
+func (w *writer) correct(n *graph.Node, values []float32, dims []int64, scales, bias []float32,
+	ints []int32) []float32 {
 	mean, ok := w.meanOf(n, dims, len(bias))
 	if bias == nil || !ok || graph.Is(n, "ConvTranspose") {
 		return bias

@@ -28,7 +28,8 @@ func (b *Builder) Conv(x string, in, out, k, stride, groups int64, bias bool) st
 
 // Norm adds a batch norm.
 func (b *Builder) Norm(x string, c int64) string {
-	return b.Node("BatchNormalization", []string{x, b.Positive(c), b.Random(0, 0.3, c), b.Random(0, 0.3, c), b.Positive(c)})
+	return b.Node("BatchNormalization", []string{x, b.Positive(c), b.Random(0, 0.3, c), b.Random(0, 0.3, c),
+		b.Positive(c)})
 }
 
 // ReLU6 adds Clip(0, 6) with its limits as Constant nodes, as PyTorch does.
@@ -43,7 +44,8 @@ func (b *Builder) constant(v float32) string {
 	t := b.Graph.Initializer[last]
 	b.Graph.Initializer = b.Graph.Initializer[:last]
 	t.Name = nil
-	return b.Node("Constant", nil, &onnxpb.AttributeProto{Name: ptr("value"), Type: onnxpb.AttributeProto_TENSOR.Enum(), T: t})
+	return b.Node("Constant", nil, &onnxpb.AttributeProto{Name: ptr("value"), Type: onnxpb.AttributeProto_TENSOR.Enum(),
+		T: t})
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -52,7 +54,8 @@ func ptr[T any](v T) *T { return &v }
 func (b *Builder) Gate(x string, c int64) string {
 	s := b.Node("GlobalAveragePool", []string{x})
 	s = b.Node("Relu", []string{b.Conv(s, c, c/2, 1, 1, 1, true)})
-	s = b.Node("HardSigmoid", []string{b.Conv(s, c/2, c, 1, 1, 1, true)}, graph.FloatAttr("alpha", 1.0/6), graph.FloatAttr("beta", 0.5))
+	s = b.Node("HardSigmoid", []string{b.Conv(s, c/2, c, 1, 1, 1, true)}, graph.FloatAttr("alpha", 1.0/6),
+		graph.FloatAttr("beta", 0.5))
 	return b.Node("Mul", []string{x, s})
 }
 

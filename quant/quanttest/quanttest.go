@@ -109,7 +109,8 @@ func declare(name string, dims []int64) *onnxpb.ValueInfoProto {
 		}
 		tensor.Shape.Dim = append(tensor.Shape.Dim, dim)
 	}
-	return &onnxpb.ValueInfoProto{Name: &name, Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: tensor}}}
+	return &onnxpb.ValueInfoProto{Name: &name,
+		Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: tensor}}}
 }
 
 // fresh returns a name that was not used.
@@ -138,7 +139,8 @@ func (b *Builder) Ints(values ...int64) string {
 
 func (b *Builder) raw(elem onnx.ElemType, dims []int64, raw []byte) string {
 	name, typ := b.fresh("const"), int32(elem)
-	b.Graph.Initializer = append(b.Graph.Initializer, &onnxpb.TensorProto{Name: &name, DataType: &typ, Dims: dims, RawData: raw})
+	b.Graph.Initializer = append(b.Graph.Initializer, &onnxpb.TensorProto{Name: &name, DataType: &typ, Dims: dims,
+		RawData: raw})
 	return name
 }
 

@@ -130,11 +130,11 @@ const someSamples = 128
 func (p *Prepared) calibrating() *kept {
 	if p.some == nil {
 		calibrate, _ := split(p.Job.Samples)
-		n := min(someSamples, calibrate.Len())
-		p.some = &kept{Subset: quant.Subset{Samples: calibrate, Name: "some"}}
-		for i := range n {
-			p.some.Index = append(p.some.Index, i*calibrate.Len()/n)
+		every := make([]int, calibrate.Len())
+		for i := range every {
+			every[i] = i
 		}
+		p.some = &kept{Subset: quant.Subset{Samples: calibrate, Name: "some", Index: thin(every, someSamples)}}
 	}
 	return p.some
 }

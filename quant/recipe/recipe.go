@@ -34,7 +34,10 @@ type Job struct {
 	Plain   bool     // without bias correction
 	// Widen pads the picture to four channels, which x86-64 kernels take at
 	// once: see qdq.Widen.
-	Widen    bool
+	Widen bool
+	// Quick compares the result with the float model on a few of the samples
+	// kept aside, for jobs that choose nothing by it.
+	Quick    bool
 	Progress quant.Progress
 
 	// Graph, if set, is used instead of Model: a canonical graph.
@@ -66,6 +69,21 @@ type Prepared struct {
 
 // held returns how many of n samples are kept aside to choose by.
 func heldOf(n int) int { return min(32, n/4) }
+
+// quickHeld is how many of the samples kept aside a quick job compares on.
+const quickHeld = 8
+
+// thin takes at most n of a list, evenly spread.
+func thin(list []int, n int) []int {
+	if len(list) <= n {
+		return list
+	}
+	out := make([]int, n)
+	for i := range out {
+		out[i] = list[i*len(list)/n]
+	}
+	return out
+}
 
 // split divides samples: every k-th is kept aside.
 func split(s quant.Samples) (calibrate, held quant.Subset) {
@@ -103,6 +121,9 @@ func (j *Job) Prepare(ctx context.Context) (*Prepared, error) {
 		return p, p.knowsAll()
 	}
 	calibrate, held := split(j.Samples)
+	if j.Quick {
+		held.Index = thin(held.Index, quickHeld)
+	}
 	p.held = &kept{Subset: held}
 	return p, p.measure(ctx, calibrate)
 }

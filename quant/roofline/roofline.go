@@ -38,8 +38,11 @@ func (c Count) MACs() (n int64) {
 // fused are operators that runtimes fold into the layer before them: they move
 // nothing by themselves.
 var fused = map[string]bool{
-	"QuantizeLinear": true, "DequantizeLinear": true, "DynamicQuantizeLinear": true, "Relu": true, "Clip": true, "LeakyRelu": true,
-	"PRelu": true, "Sigmoid": true, "HardSigmoid": true, "HardSwish": true, "BatchNormalization": true, "Identity": true, "Dropout": true,
+	"QuantizeLinear": true, "DequantizeLinear": true, "DynamicQuantizeLinear": true, "Relu": true, "Clip": true,
+	"LeakyRelu": true,
+	"PRelu":     true, "Sigmoid": true, "HardSigmoid": true, "HardSwish": true, "BatchNormalization": true,
+	"Identity": true,
+	"Dropout":  true,
 	"Constant": true, "Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Shape": true, "Cast": true,
 }
 

@@ -19,14 +19,17 @@ func build(t *testing.T, input []int64, constants map[string][]int64, nodes ...*
 	g := &onnxpb.GraphProto{Name: proto.String("g"), Node: nodes}
 	shape := &onnxpb.TensorShapeProto{}
 	for _, d := range input {
-		shape.Dim = append(shape.Dim, &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: d}})
+		shape.Dim = append(shape.Dim,
+			&onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: d}})
 	}
-	typ := &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(1), Shape: shape}}}
+	typ := &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
+		TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(1), Shape: shape}}}
 	g.Input = []*onnxpb.ValueInfoProto{{Name: proto.String("x"), Type: typ}}
 	g.Output = []*onnxpb.ValueInfoProto{{Name: proto.String(nodes[len(nodes)-1].Output[0])}}
 	for name, dims := range constants {
-		g.Initializer = append(g.Initializer, &onnxpb.TensorProto{Name: proto.String(name), Dims: dims, DataType: proto.Int32(1),
-			RawData: make([]byte, 4*product(dims))})
+		g.Initializer = append(g.Initializer, &onnxpb.TensorProto{Name: proto.String(name), Dims: dims,
+			DataType: proto.Int32(1),
+			RawData:  make([]byte, 4*product(dims))})
 	}
 	m, err := onnx.FromProto(&onnxpb.ModelProto{IrVersion: proto.Int64(8), Graph: g,
 		OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(13)}}})
@@ -37,7 +40,8 @@ func build(t *testing.T, input []int64, constants map[string][]int64, nodes ...*
 }
 
 func node(op, out string, in []string, attributes ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
-	return &onnxpb.NodeProto{OpType: proto.String(op), Name: proto.String(out), Input: in, Output: []string{out}, Attribute: attributes}
+	return &onnxpb.NodeProto{OpType: proto.String(op), Name: proto.String(out), Input: in, Output: []string{out},
+		Attribute: attributes}
 }
 
 func product(dims []int64) int64 {
@@ -89,7 +93,8 @@ func TestBoundTakesTheSlowerSide(t *testing.T) {
 	if b := m.Bound(Layer{MACs: 5e6, Weights: 100, Activations: 100}); b.LimitedBy != Compute || b.Seconds != 0.01 {
 		t.Errorf("heavy arithmetic: %+v, want 10 ms of compute", b)
 	}
-	if b := m.Bound(Layer{MACs: 10, Weights: 5e5, Activations: 5e5}); b.LimitedBy != Bandwidth || b.Seconds != 0.02 || b.Bytes != 2e6 {
+	if b := m.Bound(Layer{MACs: 10, Weights: 5e5, Activations: 5e5}); b.LimitedBy != Bandwidth || b.Seconds != 0.02 ||
+		b.Bytes != 2e6 {
 		t.Errorf("heavy traffic: %+v, want 20 ms of bandwidth", b)
 	}
 	m.OpsPerSecond = 0

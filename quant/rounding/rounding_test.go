@@ -67,7 +67,8 @@ func layers() []layer {
 		}
 		take(0, v)
 	}
-	return []layer{conv("pointwise", 5, 4, 1, 1, 0, 1), conv("dense", 3, 4, 3, 2, 1, 1), conv("depthwise", 4, 4, 3, 1, 1, 4),
+	return []layer{conv("pointwise", 5, 4, 1, 1, 0, 1), conv("dense", 3, 4, 3, 2, 1, 1), conv("depthwise", 4, 4, 3, 1, 1,
+		4),
 		conv("grouped", 6, 4, 3, 2, 0, 2), conv("strided", 5, 4, 1, 2, 0, 1), gemm}
 }
 
@@ -155,7 +156,8 @@ func TestErrorsCancel(t *testing.T) {
 				rowOf[m.taps.Index(row, i)] = row
 			}
 		}
-		got, plain := m.variance(scales, q), m.variance(scales, nearest(m.weights, scales, func(i int) int { return rowOf[i] }, 127))
+		got, plain := m.variance(scales, q), m.variance(scales, nearest(m.weights, scales,
+			func(i int) int { return rowOf[i] }, 127))
 		if got > 0.8*plain {
 			t.Errorf("%s: got an error of %.4f, to the nearest %.4f: nothing cancels", l.name, got, plain)
 		}

@@ -48,11 +48,10 @@ class Pipeline:
         pad=1.25,
         whole_side=400,
         size=160,
-        most=3,
         shape=(hand.WIDTH, hand.HEIGHT),
     ):
         self.find, self.classify, self.threshold, self.temperature = find, classify, threshold, temperature
-        self.pad, self.whole_side, self.size, self.most, self.shape = pad, whole_side, size, most, shape
+        self.pad, self.whole_side, self.size, self.shape = pad, whole_side, size, shape
 
     def crop(self, image, box=None):
         part = image.crop(crop_around(box, *image.size, self.pad)) if box is not None else image
@@ -71,13 +70,11 @@ class Pipeline:
             p = self.probabilities(image)
             if p.argmax() != NONE:
                 return p, None
-            best = p[:NONE].max()
-        for box in hand.detections(self.rows(image), self.threshold, most=self.most):
-            if math.sqrt(box[4]) <= best:
-                break
+            best = 1 - p[NONE]
+        for box in hand.detections(self.rows(image), self.threshold):
             q = self.probabilities(image, box)
-            if math.sqrt(box[4]) * q[:NONE].max() > best:
-                p, answer, best = q, box, math.sqrt(box[4]) * q[:NONE].max()
+            if box[4] * (1 - q[NONE]) > best:
+                p, answer, best = q, box, box[4] * (1 - q[NONE])
         return p, answer
 
 
@@ -93,7 +90,6 @@ def from_manifests(gesture: Path, localiser: Path, precision="fp32") -> Pipeline
         temperature=vg["temperature"],
         pad=g["localiser"]["pad"],
         whole_side=g["localiser"]["whole_side"],
-        most=h["nms"]["max"],
     )
 
 

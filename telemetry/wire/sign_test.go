@@ -136,10 +136,10 @@ func TestFirstFlightStaysReadable(t *testing.T) {
 	}
 }
 
-// FuzzSigned: no command and no receipt passes that was not signed as it is.
-func FuzzSigned(f *testing.F) {
+// FuzzCommand: no command passes that was not signed as it is.
+func FuzzCommand(f *testing.F) {
 	for _, m := range samples() {
-		if _, ok := m.(wire.Signed); ok {
+		if _, ok := m.(*wire.Command); ok {
 			b, err := wire.Append(nil, m)
 			if err != nil {
 				f.Fatal(err)
@@ -152,36 +152,20 @@ func FuzzSigned(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, ok := m.(wire.Signed)
-		if !ok || wire.Verify(got, []ed25519.PublicKey{public()}) != nil {
+		c, ok := m.(*wire.Command)
+		if !ok || wire.Verify(c, []ed25519.PublicKey{public()}) != nil {
 			return
 		}
 		for _, s := range samples() {
-			if known, ok := s.(wire.Signed); ok && sameMeaning(t, known, got) {
+			if known, ok := s.(*wire.Command); ok && bytes.Equal(known.Signature, c.Signature) && sameMeaning(t, known, c) {
 				return
 			}
 		}
-		t.Fatalf("what nobody signed passes: %s %s", topic, payload)
+		t.Fatalf("a command that nobody signed passes: %s %s", topic, payload)
 	})
 }
 
-// FuzzParseKey: what is read as a key is written as the same one.
-func FuzzParseKey(f *testing.F) {
-	f.Add(wire.FormatKey(public()))
-	f.Add("ed25519:AAAA")
-	f.Fuzz(func(t *testing.T, text string) {
-		k, err := wire.ParseKey(text)
-		if err != nil {
-			return
-		}
-		again, err := wire.ParseKey(wire.FormatKey(k))
-		if err != nil || !again.Equal(k) {
-			t.Fatalf("got %v, %v, want %v", again, err, k)
-		}
-	})
-}
-
-func sameMeaning(t *testing.T, a, b wire.Signed) bool {
+func sameMeaning(t *testing.T, a, b *wire.Command) bool {
 	t.Helper()
 	x, errX := a.SigningBytes()
 	y, errY := b.SigningBytes()
