@@ -306,8 +306,8 @@ SECTIONS = {
         ("Sources left out of training (`fire-nano`, 120 steps at 96×96 from ImageNet: `train loso`):", loso, "loso"),
         (
             "Architectures and sizes (`train front`: equally short runs on the bank, from the shipped weights of the"
-            " round before or from ImageNet's; INT8 with ranges of 40 pictures; one thread, best tenth of 60 runs,"
-            " the machine loaded; [figure](front.svg)):",
+            " round before or from ImageNet's; INT8 with ranges of 40 pictures; processor time of one thread,"
+            " best tenth of 200 runs, the machine loaded; [figure](front.svg)):",
             front,
             "front",
         ),

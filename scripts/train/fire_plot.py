@@ -38,7 +38,7 @@ def axes(across, up, fastest, slowest, low) -> list:
         if fastest < x < slowest:
             parts += [line(across(x), 20, across(x), HEIGHT - BOTTOM)]
             parts += [text(across(x) - 8, HEIGHT - BOTTOM + 18, f"{x:g}")]
-    parts.append(text(WIDTH / 2 - 120, HEIGHT - 10, "INT8, ms on one thread (best tenth), log scale"))
+    parts.append(text(WIDTH / 2 - 120, HEIGHT - 10, "INT8, processor ms on one thread (best tenth), log scale"))
     parts.append(text(LEFT, 14, "alarm recall at 2 % false alarms, %; hollow: started from ImageNet"))
     return parts
 
