@@ -209,7 +209,7 @@ func Default() Config {
 		MQTT: MQTT{Broker: "tcp://127.0.0.1:1883", KeepAlive: Duration(15 * time.Second),
 			BackoffMin: Duration(500 * time.Millisecond), BackoffMax: Duration(10 * time.Second),
 			Ack: AckReceipt, ReceiptTimeout: Duration(10 * time.Second), ClockTolerant: true},
-		Outbox:    Outbox{Path: "outbox.db", BulkBytes: 4 << 20, MaxBytes: 256 << 20},
+		Outbox:    Outbox{Path: "outbox.db", BulkBytes: 1 << 20, MaxBytes: 256 << 20},
 		Telemetry: Telemetry{StatsEvery: Duration(10 * time.Second), HealthEvery: Duration(10 * time.Second)},
 		Commands:  Commands{Keys: []string{}, State: "commands.json", ThresholdMin: 0.3, ThresholdMax: 0.95, MuteMax: Duration(24 * time.Hour)},
 		Position:  Position{Kind: NoPosition, UncertaintyM: 10},
