@@ -206,8 +206,9 @@ func (o *options) print(w io.Writer, v verdict, err error) {
 	}
 	fmt.Fprintf(w, "seed %d (%s): %d faults, %d raised, %d stored, %.1f s", v.Seed, v.Broker, len(v.Faults), v.Raised, v.Stored, v.Seconds)
 	if err != nil || !v.ok() {
-		fmt.Fprintf(w, " FAILED: %v lost %v, duplicates %v, shown twice %v, not raised %v; faults %v; logs in %s; repeat with --runs 1 --seed %d",
-			err, v.Lost, v.Duplicates, v.ShownTwice, v.Phantoms, v.Faults, v.Dir, v.Seed)
+		fmt.Fprintf(w, " FAILED: %v lost %v, %d missing numbers, refused %v, duplicates %v, shown twice %v, not raised %v; "+
+			"faults %v; logs in %s; repeat with --runs 1 --seed %d",
+			err, v.Lost, v.Gaps, v.Refused, v.Duplicates, v.ShownTwice, v.Phantoms, v.Faults, v.Dir, v.Seed)
 	}
 	fmt.Fprintln(w)
 }

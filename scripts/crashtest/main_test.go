@@ -6,8 +6,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"emberwing/telemetry/store"
+	"emberwing/telemetry/telemetrytest"
+	"emberwing/telemetry/wire"
 )
 
 func TestUsage(t *testing.T) {
@@ -47,6 +52,42 @@ func TestJudge(t *testing.T) {
 		if diff := cmp.Diff(c.want, v); diff != "" || v.ok() != c.ok {
 			t.Errorf("%s: got ok %v, want %v (-want +got):\n%s", name, v.ok(), c.ok, diff)
 		}
+	}
+}
+
+// What the drone did not log counts, too.
+func TestGapsAndRefusalsFail(t *testing.T) {
+	for _, v := range []verdict{{Raised: 1, Gaps: 1}, {Raised: 1, Refused: []string{"x"}}} {
+		if v.ok() {
+			t.Errorf("%+v counts as good", v)
+		}
+	}
+}
+
+// A store that lacks the first and the third number of a drone has two gaps.
+func TestReadStoreCountsGaps(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ground.db")
+	db, err := store.Open(path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, seq := range []uint64{2, 4} {
+		a := telemetrytest.Alert("boot", "smoke")
+		a.Seq, a.Event = seq, wire.EventID(a.Drone, a.Boot, seq)
+		payload, err := wire.Append(nil, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Put(t.Context(), []store.Arrival{{Message: a, Payload: payload, At: time.Now()}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stored, gaps, err := readStore(t.Context(), path)
+	if err != nil || len(stored) != 2 || gaps != 2 {
+		t.Errorf("got %v, %d gaps, %v, want 2 alerts and 2 gaps", stored, gaps, err)
 	}
 }
 

@@ -21,13 +21,16 @@ type verdict struct {
 	ShownTwice []string `json:"shown_twice"` // shown to the operator more than once
 	Unseen     []string `json:"unseen"`      // stored and not shown
 	Phantoms   []string `json:"phantoms"`    // stored, and more than the kills can explain
+	Refused    []string `json:"refused"`     // alerts that the drone could not keep at all
+	Gaps       int      `json:"gaps"`        // numbers of the drone's alert lane that the store lacks
 	Resets     int      `json:"resets"`
 	Seconds    float64  `json:"seconds"`
 	Dir        string   `json:"dir"`
 }
 
 func (v *verdict) ok() bool {
-	return len(v.Lost)+len(v.Duplicates)+len(v.ShownTwice)+len(v.Unseen)+len(v.Phantoms)+v.Resets == 0 && v.Raised > 0
+	return len(v.Lost)+len(v.Duplicates)+len(v.ShownTwice)+len(v.Unseen)+len(v.Phantoms)+len(v.Refused)+v.Resets+v.Gaps == 0 &&
+		v.Raised > 0
 }
 
 // judge compares what was raised, stored and shown. An alert may be stored without having
@@ -64,16 +67,31 @@ func (v *verdict) judge(raised, stored, shown map[string]int, kills int) {
 	}
 }
 
-// readStore counts the alerts in the store of a station that has ended.
-func readStore(ctx context.Context, path string) (map[string]int, error) {
+// readStore counts the alerts in the store of a station that has ended, and the numbers that
+// are missing between them. The drone numbers what it puts on its disk one by one, so a gap
+// is an alert that was lost, also when a kill kept the drone from logging it.
+func readStore(ctx context.Context, path string) (stored map[string]int, gaps int, err error) {
 	db, err := store.Open(path, store.Options{})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer db.Close()
 	if s := db.Salvaged(); s != nil {
-		return nil, fmt.Errorf("the store was damaged: %+v", *s)
+		return nil, 0, fmt.Errorf("the store was damaged: %+v", *s)
 	}
+	drones, err := db.Drones(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	stored, err = countAlerts(ctx, db)
+	gaps = -len(stored)
+	for _, d := range drones {
+		gaps += int(d.Sequence.High)
+	}
+	return stored, gaps, err
+}
+
+func countAlerts(ctx context.Context, db *store.Store) (map[string]int, error) {
 	stored := make(map[string]int)
 	for after := int64(0); ; {
 		rows, err := db.Feed(ctx, after, 500)

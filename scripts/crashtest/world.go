@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,7 +32,7 @@ type world struct {
 	up, feed               *link.Link // drone to broker, station to broker; feed is nil without mosquitto
 	brokerPort             int
 	operator               operator
-	raised                 *tally
+	raised, refused        *tally
 	kills                  int          // of the drone
 	ups                    atomic.Int64 // times the drone had a connection
 	keys                   chan string
@@ -40,7 +42,7 @@ type world struct {
 func newWorld(dir string, seed uint64, o *options) *world {
 	w := &world{
 		dir: dir, opts: o, rng: rand.New(rand.NewPCG(seed, 5)), mosquitto: seed%2 == 0,
-		raised: newTally(), keys: make(chan string, 16), operator: operator{shown: newTally()},
+		raised: newTally(), refused: newTally(), keys: make(chan string, 16), operator: operator{shown: newTally()},
 	}
 	w.verdict.Broker = "built-in broker"
 	if w.mosquitto {
@@ -188,6 +190,9 @@ func (w *world) prepareDrone(key string) error {
 		if m := alertLine.FindStringSubmatch(line); m != nil {
 			w.raised.add(m[1] + "/" + m[2])
 		}
+		if strings.Contains(line, `msg="alert refused"`) {
+			w.refused.add(line)
+		}
 		if strings.Contains(line, `msg="mqtt link up"`) {
 			w.ups.Add(1)
 		}
@@ -307,10 +312,11 @@ func (w *world) recover(ctx context.Context) error {
 // compare ends the station and looks into its store.
 func (w *world) compare(ctx context.Context) error {
 	w.station.end(syscall.SIGINT)
-	stored, err := readStore(ctx, w.path("ground.db"))
+	stored, gaps, err := readStore(ctx, w.path("ground.db"))
 	if err != nil {
 		return err
 	}
+	w.verdict.Gaps, w.verdict.Refused = gaps, slices.Sorted(maps.Keys(w.refused.copy()))
 	w.verdict.Resets = w.operator.resets
 	w.verdict.judge(w.raised.copy(), stored, w.operator.shown.copy(), w.kills)
 	return nil
