@@ -57,6 +57,7 @@ nobody has acknowledged is never removed.`,
 	f.StringVar(&g.fleet, "fleet", "+", "fleet to receive; + is all")
 	f.StringVar(&g.banner, "banner", "", "text on top of the live page, for example that this is an exercise")
 	f.StringSliceVar(&g.trust, "trust", nil, "public key of another station whose verdicts count here; may be repeated")
+	f.DurationVar(&g.expiry, "command-expiry", 10*time.Minute, "after which a drone refuses a command, verdicts apart, that it has not got")
 	g.keep.flags(f)
 	g.exports.flags(f)
 	g.link.flags(f)
@@ -73,6 +74,7 @@ type groundStation struct {
 	name, fleet, banner string
 	trust               []string
 	keep                keep
+	expiry              time.Duration
 	exports             exports
 }
 
@@ -124,7 +126,7 @@ func (g *groundStation) run(ctx context.Context, s Streams) error {
 	}
 	defer db.Close()
 	return g.serve(ctx, s, ground.StationOptions{
-		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Keep: limits,
+		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Keep: limits, Expiry: g.expiry,
 		Export: g.exports.options(), Log: log,
 	})
 }

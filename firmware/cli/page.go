@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"emberwing/telemetry/page"
 	"emberwing/telemetry/pmtiles"
 	"emberwing/telemetry/store"
+	"emberwing/telemetry/wire"
 )
 
 // web are the flags of a command that serves the live page.
@@ -136,8 +138,19 @@ type stationPage struct{ station *ground.Station }
 
 // options adds what comes from the station and its store.
 func (s *stationPage) options(opts page.Options, db *store.Store) page.Options {
-	opts.Archive, opts.Answer, opts.Station = db, s.answer, s.condition
+	opts.Archive, opts.Answer, opts.Station, opts.Commander = db, s.answer, s.condition, s
 	return opts
+}
+
+// Command implements page.Commander.
+func (s *stationPage) Command(ctx context.Context, fleet, drone string, verb wire.Verb, args json.RawMessage,
+	operator string) (int64, error) {
+	return s.station.Command(ctx, fleet, drone, verb, args, cmp.Or(operator, "operator"))
+}
+
+// Orders implements page.Commander.
+func (s *stationPage) Orders(ctx context.Context, fleet, drone string, limit int) ([]store.Order, error) {
+	return s.station.Store().Orders(ctx, fleet, drone, limit)
 }
 
 func (s *stationPage) answer(ctx context.Context, a page.Answer) (store.Event, error) {

@@ -188,6 +188,25 @@ func TestVerdictsAreKept(t *testing.T) {
 	}
 }
 
+// FuzzState: whatever the file of counters holds, the desk works, and a replay is refused.
+func FuzzState(f *testing.F) {
+	f.Add([]byte(`{"0123456789abcdef":7}`))
+	f.Add([]byte(`null`))
+	path := filepath.Join(f.TempDir(), "s")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		key := keyOf(1)
+		d, _ := command.Open(command.Options{Boot: boot, Trusted: []ed25519.PublicKey{public(key)}, State: path})
+		topic, payload := order(t, wire.MaxSeq, key, nil, nil)
+		_, first := d.Check(topic, payload, false, time.Now())
+		if _, err := d.Check(topic, payload, false, time.Now()); !errors.Is(err, command.ErrRefused) {
+			t.Fatalf("a replay got %v, the first %v", err, first)
+		}
+	})
+}
+
 // FuzzCheck: whatever arrives, nothing unsigned is taken and nothing panics.
 func FuzzCheck(f *testing.F) {
 	t := &testing.T{}

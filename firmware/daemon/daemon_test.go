@@ -44,6 +44,10 @@ func TestMain(m *testing.M) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if err := breakDisk(os.Getenv(diskFault), os.Getenv(diskDir)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(exitNoDisk)
+	}
 	os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -60,12 +64,19 @@ type flight struct {
 // launch starts the daemon with this configuration in dir.
 func launch(t *testing.T, dir, text string) *flight {
 	t.Helper()
+	return launchAs(t, dir, text, func(*exec.Cmd) {})
+}
+
+// launchAs lets change the process before it starts.
+func launchAs(t *testing.T, dir, text string, change func(*exec.Cmd)) *flight {
+	t.Helper()
 	file := filepath.Join(dir, "drone.toml")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	f := &flight{t: t, cmd: exec.Command(os.Args[0], "--config", file), done: make(chan struct{})}
 	f.cmd.Env = append(os.Environ(), asDaemon+"=1")
+	change(f.cmd)
 	stderr, err := f.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -440,6 +451,11 @@ func TestStationAndDroneAgree(t *testing.T) {
 		}
 	}
 	telemetrytest.Eventually(t, "a picture", func() bool { return station.Stats().Pictures > 0 })
+	t.Run("prometheus", func(t *testing.T) {
+		p := telemetrytest.NewPrometheus(t, metrics)
+		p.Wants("emberwing_link_connected", "1")
+		p.Wants(`emberwing_frames_total{fate="inferred"} > bool 0`, "1")
+	})
 	if got := scrape(t, metrics); !strings.Contains(got, "emberwing_link_connected 1") || !strings.Contains(got, `emberwing_frames_total{fate="inferred"}`) {
 		t.Errorf("got metrics %.300s", got)
 	}

@@ -2,6 +2,7 @@ package predict
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"emberwing/camera"
@@ -110,13 +111,38 @@ func (p *Predictor) localised(slot int, f *camera.Frame, r *Result) error {
 	if len(l.boxes) == 0 && best < 0 {
 		p.nothing(r)
 	}
-	for _, b := range l.boxes {
+	for _, b := range l.boxes { // best first
+		if root(b.Score) <= best {
+			break // even a sure answer would not be better
+		}
 		if err := p.look(slot, f, b, r, &best); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// rate is how good an answer for a box is: the geometric mean of the box's
+// score and the square of the best label's probability, label "none" left out.
+// Without such a label the box alone decides.
+func (l *localiser) rate(box float32, scores []float32) float32 {
+	if l.none < 0 {
+		return root(box)
+	}
+	return root(box) * surest(scores, l.none)
+}
+
+// surest returns the largest score of all labels but none.
+func surest(scores []float32, none int) (best float32) {
+	for i, s := range scores {
+		if i != none {
+			best = max(best, s)
+		}
+	}
+	return best
+}
+
+func root(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
 // look classifies one box and keeps its answer in r if it is the best so far.
 func (p *Predictor) look(slot int, f *camera.Frame, b infer.Box, r *Result, best *float32) error {
@@ -135,10 +161,7 @@ func (p *Predictor) look(slot int, f *camera.Frame, b infer.Box, r *Result, best
 	next.camSeen = seen
 	next.Boxed, next.BoxP, next.Box = true, b.Score, clip(Rect{X: b.X - b.W/2, Y: b.Y - b.H/2, W: b.W, H: b.H})
 	next.Crops += r.Crops
-	keep := b.Score
-	if none := p.localiser.none; none >= 0 {
-		keep *= 1 - next.Scores[none]
-	}
+	keep := p.localiser.rate(b.Score, next.Scores)
 	for s := range r.Spent {
 		next.Spent[s] += r.Spent[s]
 	}
@@ -172,7 +195,7 @@ func (p *Predictor) wholly(slot int, f *camera.Frame, r *Result) (best float32, 
 	if l.none < 0 {
 		return 1, nil
 	}
-	return 1 - r.Scores[l.none], nil
+	return surest(r.Scores, l.none), nil
 }
 
 // nothing answers for a frame without a box.

@@ -347,11 +347,40 @@ func TestLocaliserAnswersWithTheBestOfTwo(t *testing.T) {
 		f.Pix[i] |= bright.Pix[i]
 	}
 	r := run(t, load(t, "beacon-crop", predict.Options{}, nil), f)
-	if r.Boxes != 2 || r.Crops != 2 || r.Box.X != 0.75 || r.Box.Y != 0.75 {
-		t.Errorf("got %+v, want the brighter of two boxes", r)
+	if r.Boxes != 2 || r.Crops != 1 || r.Box.X != 0.75 || r.Box.Y != 0.75 {
+		t.Errorf("got %+v, want the brighter of two boxes, and the other one not looked at", r)
 	}
 	if small := run(t, load(t, "beacon-crop", predict.Options{}, func(m *infer.Manifest) { m.Localiser.MinPixels = 33 }), f); small.Boxes != 0 {
 		t.Errorf("boxes of 32 pixels with a bound of 33: got %+v", small)
+	}
+}
+
+// TestLocaliserWeighsBoxAndAnswer has two boxes: one with the better score, and
+// one with more red round it, which makes the classifier surer.
+func TestLocaliserWeighsBoxAndAnswer(t *testing.T) {
+	none := load(t, "beacon-crop", predict.Options{}, func(m *infer.Manifest) {
+		m.Labels[0], m.Alarm.Labels = "none", []string{"smoke", "fire"}
+	})
+	scene := func(first byte) *camera.Frame {
+		f := picture(128, 96, 64, 48, 64, 48, [3]byte{50, 0, 0})
+		paint(f, 96, 72, 150)
+		paint(f, 0, 0, first)
+		return f
+	}
+	if r := run(t, none, scene(160)); r.Crops != 2 || r.BoxP > 0.96 || r.Box.X != 0.75 {
+		t.Errorf("got %+v, want the second box, of whose crop the classifier is surer", r)
+	}
+	if r := run(t, none, scene(255)); r.Boxes != 2 || r.Crops != 1 || r.Box.X != 0 {
+		t.Errorf("got %+v, want the first box and no look at the second, which cannot be better", r)
+	}
+}
+
+// paint makes one of the beacon's fields at x, y red.
+func paint(f *camera.Frame, x, y int, value byte) {
+	for row := y; row < y+24; row++ {
+		for column := x; column < x+32; column++ {
+			f.Row(row)[3*column] = value
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"image/jpeg"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"emberwing/telemetry/latency"
@@ -16,7 +17,8 @@ import (
 
 // order is one line of input. What it leaves out has a default.
 type order struct {
-	Do         string           `json:"do"` // "status", "alert", "stats" or "health"
+	Do         string           `json:"do"`  // "status", "alert", "stats", "health" or "obey"
+	Key        string           `json:"key"` // of the station that is obeyed
 	Fleet      string           `json:"fleet"`
 	Drone      string           `json:"drone"`
 	State      wire.StatusState `json:"state"`
@@ -44,19 +46,21 @@ type drone struct {
 	boot    string
 	started time.Time
 	begun   map[string]time.Time // event to the time of its begin
-	alerts  uint64
+	alerts  atomic.Uint64
 	bulk    uint64
 }
 
-func (d *drone) message(o *order, now time.Time) (wire.Message, error) {
-	at := now.Add(-time.Duration(o.LateMS) * time.Millisecond)
-	h := wire.Header{Fleet: o.Fleet, Drone: d.id, Boot: d.boot, Captured: wire.At(at), MonoNS: max(0, int64(at.Sub(d.started))), Clock: wire.ClockGPS, Published: wire.At(now)}
+func (d *drone) message(o *order) (wire.Message, error) {
+	h := d.header(o, time.Duration(o.LateMS)*time.Millisecond)
 	switch o.Do {
+	case "obey":
+		key, err := wire.ParseKey(o.Key)
+		return &wire.Status{Header: h, State: wire.Online, Generation: 1, Software: "emberwing test", Board: "jetson-orin-nano",
+			Started: wire.At(d.started), Ack: wire.AckReceipt, Keys: []string{wire.KeyID(key)}}, err
 	case "status":
 		return &wire.Status{Header: h, State: o.State, Reason: o.Reason, Generation: 1, Software: "emberwing test", Board: "jetson-orin-nano", Started: wire.At(d.started)}, nil
 	case "alert":
-		d.alerts++
-		h.Seq = d.alerts
+		h.Seq = d.alerts.Add(1)
 		return d.alert(o, h), nil
 	case "stats":
 		d.bulk++
@@ -68,6 +72,14 @@ func (d *drone) message(o *order, now time.Time) (wire.Message, error) {
 		return health(o, h), nil
 	}
 	return nil, fmt.Errorf("got %q, want status, alert, stats or health", o.Do)
+}
+
+// header of a message about what was captured that long ago.
+func (d *drone) header(o *order, ago time.Duration) wire.Header {
+	now := time.Now()
+	at := now.Add(-ago)
+	return wire.Header{Fleet: o.Fleet, Drone: d.id, Boot: d.boot, Captured: wire.At(at), MonoNS: max(0, int64(at.Sub(d.started))),
+		Clock: wire.ClockGPS, Published: wire.At(now)}
 }
 
 func (d *drone) alert(o *order, h wire.Header) *wire.Alert {
@@ -153,13 +165,14 @@ func health(o *order, h wire.Header) *wire.Health {
 	return m
 }
 
+const width, height = 320, 200 // pixels of every picture
+
 // picture draws a hillside with a column of smoke, so that a picture looks like one.
 func picture(o *order) []byte {
-	const w, h = 320, 200
-	m := image.NewRGBA(image.Rect(0, 0, w, h))
-	for y := range h {
-		for x := range w {
-			m.SetRGBA(x, y, shade(float64(x)/w, float64(y)/h, o.Label == "fire"))
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			m.SetRGBA(x, y, shade(float64(x)/width, float64(y)/height, o.Label == "fire"))
 		}
 	}
 	var buf bytes.Buffer

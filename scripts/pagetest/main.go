@@ -4,7 +4,10 @@
 //
 //	{"do":"status","drone":"kite-7","state":"online"}
 //	{"do":"alert","drone":"kite-7","event":"e1","phase":"begin","label":"smoke"}
+//	{"do":"obey","drone":"kite-7","key":"ed25519:…"}
 //	→ {"captured":1780000000000}
+//
+// A drone that obeys is online, checks commands against the key of the station and answers.
 //
 // It runs without ONNX Runtime, OpenCV or a camera; what it sends is made up.
 package main
@@ -25,20 +28,27 @@ import (
 func main() {
 	broker := flag.String("broker", "tcp://127.0.0.1:1883", "address of the broker")
 	shrinking := flag.Bool("shrink", false, "make the PNG files named smaller, and play no drones")
+	certified := flag.String("certificate", "", "write a certificate for the name station.test into this folder, and play no drones")
 	flag.Parse()
-	if *shrinking {
-		for _, path := range flag.Args() {
-			if err := shrink(path); err != nil {
-				fmt.Fprintln(os.Stderr, "pagetest:", err)
-				os.Exit(1)
-			}
-		}
-		return
-	}
-	if err := run(context.Background(), *broker); err != nil {
+	if err := do(*broker, *shrinking, *certified); err != nil {
 		fmt.Fprintln(os.Stderr, "pagetest:", err)
 		os.Exit(1)
 	}
+}
+
+func do(broker string, shrinking bool, certified string) error {
+	switch {
+	case certified != "":
+		return certificate(certified, "station.test")
+	case shrinking:
+		for _, path := range flag.Args() {
+			if err := shrink(path); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return run(context.Background(), broker)
 }
 
 func run(ctx context.Context, url string) error {
@@ -71,9 +81,12 @@ func (f *feeder) obey(ctx context.Context, line []byte) (time.Time, error) {
 	if err := json.Unmarshal(line, &o); err != nil {
 		return time.Time{}, err
 	}
-	m, err := f.drone(o.Drone).message(&o, time.Now())
+	m, err := f.drone(o.Drone).message(&o)
 	if err != nil {
 		return time.Time{}, err
+	}
+	if o.Do == "obey" {
+		return m.Head().Captured.Time, f.obeyStation(ctx, &o, m)
 	}
 	if o.Hold {
 		return m.Head().Captured.Time, nil

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"emberwing/telemetry/wire"
 )
@@ -23,7 +22,7 @@ func TestMessagesAreValid(t *testing.T) {
 		{Do: "health", Task: wire.TaskFire, Alarm: "hot", Lat: 44, Lon: 6},
 	} {
 		o.Fleet, o.Drone = "valley", "kite-1"
-		m, err := f.drone(o.Drone).message(&o, time.Now())
+		m, err := f.drone(o.Drone).message(&o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +30,7 @@ func TestMessagesAreValid(t *testing.T) {
 			t.Errorf("%s: %v", o.Do, err)
 		}
 	}
-	if _, err := f.drone("x").message(&order{Do: "fly"}, time.Now()); err == nil {
+	if _, err := f.drone("x").message(&order{Do: "fly"}); err == nil {
 		t.Error("an unknown order is obeyed")
 	}
 }

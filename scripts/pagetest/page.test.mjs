@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { axe, desktop, launch, open, phone, Station } from "./station.mjs";
+import { axe, certificate, desktop, launch, open, phone, Station, strict } from "./station.mjs";
 
 const waits = (page, event) => page.locator(`#waiting-list .card[data-key$="/${event}"]`);
 
@@ -277,6 +277,80 @@ describe("access", () => {
   });
 });
 
+describe("commands", () => {
+  const own = withStation("--command-expiry", "2s");
+  const orders = (scope) => scope.locator(".orders li");
+  const obey = async (drone) => {
+    const { key } = await (await fetch(`${own.station.url}/api/v1/station`)).json();
+    await own.station.feed.send({ do: "obey", drone, key });
+    await own.station.feed.send({ do: "health", drone, lat: 44.1, lon: 6.2, heading: 40 });
+  };
+
+  test("a threshold is confirmed within limits and refused beyond, a picture is shown", async (t) => {
+    await obey("kite-5");
+    const { page } = await newPage(t, `${own.station.url}/#drones`);
+    await page.locator('#drone-list [data-drone="valley/kite-5"] button').click();
+    const box = page.getByRole("region", { name: "Commands to this drone" });
+    await box.getByLabel("Your name").fill("Ada");
+    await box.getByLabel("Your name").press("Tab");
+    await box.getByLabel("score").fill("0.8");
+    await box.getByRole("button", { name: "Set threshold" }).click();
+    await orders(box).first().getByText("confirmed by the drone").waitFor();
+    await orders(box).first().getByText("Ada").waitFor();
+    await box.getByLabel("score").fill("0.95");
+    await box.getByRole("button", { name: "Set threshold" }).click();
+    await orders(box).first().getByText(/REFUSED by the drone: threshold 0.95 is above the limit/).waitFor();
+    await box.getByLabel("score").fill("7");
+    await box.getByRole("button", { name: "Set threshold" }).click();
+    assert.equal(await orders(box).count(), 2, "a value out of range was sent");
+    await box.getByRole("button", { name: "Mute around it" }).click();
+    await orders(box).first().getByText("page-area for 15 min").waitFor();
+    await orders(box).first().getByText("confirmed by the drone").waitFor();
+    await page.locator("#drones").focus();
+    await page.keyboard.press("p");
+    await page.waitForFunction(() => document.querySelector(".snapshot")?.naturalWidth === 320);
+    assert.deepEqual(await violations(page), []);
+    await page.reload();
+    await page.locator('#drone-list [data-drone="valley/kite-5"] button').click();
+    await orders(box).getByText("REFUSED by the drone").waitFor();
+  });
+
+  test("the keyboard mutes where an alert is and asks for its picture", async (t) => {
+    await obey("kite-6");
+    await own.station.feed.fire("kite-6", "loud", { lat: 44.1, lon: 6.2, heading: 355 });
+    const { page } = await newPage(t, own.station.url);
+    await waits(page, "loud").focus();
+    await page.keyboard.press("m");
+    await waits(page, "loud").getByText("between 351° and 21° of this drone").waitFor();
+    await waits(page, "loud").locator("[data-minutes]:focus").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await page.keyboard.press("Escape");
+    assert.ok((await focusedKey(page)).endsWith("/loud"), "Escape does not lead back");
+    await page.keyboard.press("m");
+    await page.keyboard.press("2");
+    await orders(waits(page, "loud")).getByText("page-loud for 60 min").waitFor();
+    await orders(waits(page, "loud")).getByText("confirmed by the drone").waitFor();
+    await page.keyboard.press("p");
+    await orders(waits(page, "loud")).locator("[data-verb=snapshot]", { hasText: "confirmed" }).or(
+      waits(page, "loud").locator("[data-verb=snapshot]", { hasText: "confirmed" })).first().waitFor();
+  });
+
+  test("what no drone takes times out, and what knows no key fails", async (t) => {
+    const { feed } = own.station;
+    await feed.send({ do: "health", drone: "kite-gone" });
+    const { page } = await newPage(t, `${own.station.url}/#drones`);
+    const ask = async (drone, words) => {
+      await page.locator(`#drone-list [data-drone="valley/${drone}"] button`).click();
+      const box = page.getByRole("region", { name: "Commands to this drone" });
+      await box.getByRole("button", { name: "Set profile" }).click();
+      await orders(box).first().getByText(words).waitFor({ timeout: 15000 });
+    };
+    await ask("kite-gone", /TIMED OUT: not sent: the drone was not connected within 2s/);
+    await feed.send({ do: "status", drone: "kite-deaf", state: "online" });
+    await ask("kite-deaf", /FAILED: the drone takes no commands/);
+  });
+});
+
 describe("login", () => {
   const own = {};
   before(async () => {
@@ -312,6 +386,55 @@ describe("login", () => {
     await context.clearCookies();
     await own.station.restart();
     await page.waitForURL(/\/login$/, { timeout: 20000 });
+  });
+});
+
+describe("beyond this machine", () => {
+  const own = {};
+  before(async () => {
+    own.dir = certificate();
+    own.station = await Station.start("--token-file", join(own.dir, "token"), "--page-host", "station.test",
+      "--page-cert", join(own.dir, "cert.pem"), "--page-key", join(own.dir, "key.pem"));
+    own.url = `https://station.test:${own.station.web}`;
+  });
+  after(async () => {
+    await own.station?.stop();
+    rmSync(own.dir, { recursive: true, force: true });
+  });
+
+  test("by HTTPS and by name: login, live feed, and a strict policy on every answer", async (t) => {
+    const context = await browser.newContext({ ...desktop, ignoreHTTPSErrors: true });
+    t.after(() => context.close());
+    const page = await context.newPage();
+    const answers = [];
+    page.on("response", (r) => answers.push(r));
+    await page.goto(own.url);
+    assert.equal(page.url(), `${own.url}/login`);
+    await page.getByLabel("Token").fill(readFileSync(join(own.dir, "token"), "utf8").trim());
+    await page.keyboard.press("Enter");
+    await page.locator("#feed[data-state=live]").waitFor();
+    const [cookie] = await context.cookies();
+    assert.ok(cookie.secure && cookie.httpOnly && cookie.sameSite === "Strict", JSON.stringify(cookie));
+    await own.station.feed.fire("kite-1", "far");
+    await waits(page, "far").focus();
+    await page.keyboard.press("a");
+    await page.keyboard.press("1");
+    await waits(page, "far").waitFor({ state: "detached" });
+    await page.goto(`${own.url}/#history`);
+    await page.reload();
+    await page.locator("#history-list li").first().waitFor();
+    await page.evaluate((paths) => Promise.all(paths.map((p) => fetch(p))), ["nowhere", "metrics", "api/v1/events", "api/v1/nowhere", "picture/1", "state"]);
+    assert.deepEqual(answers.filter((r) => !strict(r)).map((r) => r.url()), []);
+    assert.ok(answers.length > 30, `only ${answers.length} answers were looked at`);
+  });
+
+  test("another name, and no encryption, are turned away", async (t) => {
+    const context = await browser.newContext({ ignoreHTTPSErrors: true });
+    t.after(() => context.close());
+    const other = await context.request.get(`https://127.0.0.1:${own.station.web}/login`, { headers: { Host: "evil.test" } });
+    assert.equal(other.status(), 421);
+    const plain = await context.request.get(`http://127.0.0.1:${own.station.web}/`).catch(() => null);
+    assert.ok(plain === null || plain.status() === 400, `got ${plain?.status()} without encryption`);
   });
 });
 
@@ -365,7 +488,7 @@ const varint = (v) => (v < 128 ? [v] : [(v & 127) | 128, ...varint(v >>> 7)]);
 async function show(page, view) {
   if (view === "help") return page.evaluate(() => document.getElementById("keys").showModal());
   if (view !== "answer") return page.evaluate((v) => (location.hash = v), view);
-  await page.locator("#waiting-list .card.chosen .panel > button").click();
+  await page.locator("#waiting-list .card.chosen .panel > .primary").click();
 }
 
 async function violations(page) {

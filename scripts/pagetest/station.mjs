@@ -1,6 +1,6 @@
 // Starts what the tests need: a ground station, the drones that feed it, and a browser.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -59,7 +59,8 @@ export class Station {
 
   // answers waits until the page is served.
   async answers() {
-    for (;;) {
+    while (this.more.includes("--page-cert") && !this.log.includes("live page: https://")) await new Promise((done) => setTimeout(done, 20));
+    while (!this.more.includes("--page-cert")) {
       const response = await fetch(`${this.url}/session`).catch(() => null);
       if (response) return;
       await new Promise((done) => setTimeout(done, 20));
@@ -111,11 +112,28 @@ class Drones {
 // launch starts the browser as it runs in tests: it asks nobody on the internet for anything.
 export const launch = () => chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP *.test 127.0.0.1"],
 });
 
 export const desktop = { viewport: { width: 1366, height: 768 }, colorScheme: "dark" };
 export const phone = { viewport: { width: 390, height: 844 }, colorScheme: "light", isMobile: true, hasTouch: true };
+
+// strict tells whether an answer of the station lets a browser load nothing from elsewhere, and
+// no script but files of the station.
+export function strict(response) {
+  const headers = response.headers();
+  const policy = headers["content-security-policy"] ?? "";
+  return policy.startsWith("default-src 'none'; script-src 'self'; style-src 'self';") && policy.includes("frame-ancestors 'none'") &&
+    policy.includes("require-trusted-types-for 'script'") && !policy.includes("unsafe") && headers["x-content-type-options"] === "nosniff";
+}
+
+// certificate makes one for station.test, which the browser finds on this machine.
+export function certificate() {
+  const dir = mkdtempSync(join(tmpdir(), "emberwing-cert-"));
+  execFileSync(feeder, ["-certificate", dir]);
+  return dir;
+}
 
 // open shows a page and notes everything that must not happen on it: errors, breaches of
 // the policy, and requests that leave this machine.
@@ -126,6 +144,7 @@ export async function open(context, url) {
     return route.abort();
   });
   const page = await context.newPage();
+  page.on("response", (r) => strict(r) || faults.push(`no strict policy on ${r.url()}`));
   page.on("pageerror", (err) => faults.push(String(err)));
   page.on("console", (m) => /Content Security Policy|Trusted/i.test(m.text()) && faults.push(m.text()));
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`Content Security Policy: ${e.violatedDirective} ${e.blockedURI}`)));

@@ -271,6 +271,20 @@ def mixing(report):
     return table(head, body)
 
 
+def failures(listing):
+    """The pictures that the model gets wrong, with score and credit."""
+    body = [
+        [
+            f"![{r['truth']}](failures/{r['file']})",
+            f"{r['truth']}, scored {r['score']:.2f} against {r['threshold']}",
+            f"{r['source']} ({r['split']}), {r['photograph']}",
+            r["licence"],
+        ]
+        for r in listing
+    ]
+    return table(["picture", "truth and alarm score", "source", "licence"], body)
+
+
 def segmentation(report):
     body = [
         [
@@ -358,6 +372,10 @@ def main(argv=None):
         if name == "fire" and charts:
             text += "\n\nRobustness (`emberwing eval --robustness`, [figure](robustness-int8.svg)):\n\n"
             text += robustness(charts)
+        listing = args.models / name / "failures/failures.json"
+        if listing.exists():
+            text += "\n\nMistakes of the INT8 file on photographs that may be shown (`train failures`):\n\n"
+            text += failures(json.loads(listing.read_text()))
         card.write_text(f"{before}<!-- measured -->\n{text}\n<!-- end -->{after}")
         print(card)
 

@@ -6,6 +6,7 @@ agree        Python beside Go on the validation photographs, from their JPEG fil
 vote         flips with and without the vote over crops, through `emberwing eval`
 independent  false alarms on photographs of freely licensed packages
 robust       the robustness reports of fire (FP32, INT8) and gesture, JSON and SVG in the models' folders
+failures     at most six mistakes that may be shown (`train failures`)
 card         the tables of the cards
 A step that fails is named at the end; the others run all the same. Reports go to scripts/train/reports.
 """
@@ -106,11 +107,14 @@ class Bench:
             text = self.eval(model, precision, *words, self.args.data / PARTS[model])
             out.with_suffix(".json").write_text(text)
 
+    def failures(self):
+        print(self.train("failures", *self.common), end="")
+
     def card(self):
         print(self.train("card"), end="")
 
 
-STEPS = [name for name in vars(Bench) if name in __doc__.replace(",", " ").split()]
+STEPS = ["trust", "gate", "mix", "agree", "vote", "independent", "robust", "failures", "card"]
 
 
 def save(path: Path, value):

@@ -288,7 +288,9 @@ class Studio:
 
     def __init__(self, pool: Pool, synth: Path | None = None):
         self.pool = pool
-        self.weight = np.array([1.0] * 9 + [1.5])
+        self.weight = np.array([1.5 if c == "other" else 1.0 for c in LABELS[:-1]]) * [
+            len(pool.crops[c]) > 0 for c in LABELS[:-1]
+        ]
         self.weight /= self.weight.sum()
         self.synth = synthetic(synth) if synth else []
 

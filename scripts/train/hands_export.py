@@ -213,7 +213,7 @@ def export_hand(args):
     variants = [export.record(path, keys, dict(temperature=1, threshold=args.threshold)) for path, keys in paths]
     cells = (hand.HEIGHT // hand.STRIDE) * (hand.WIDTH // hand.STRIDE)
     return dict(
-        output=dict(name="boxes", shape=[1, cells, 5], kind="boxes"), nms=dict(iou=0.4, max=2), variants=variants
+        output=dict(name="boxes", shape=[1, cells, 5], kind="boxes"), nms=dict(iou=0.4, max=3), variants=variants
     )
 
 

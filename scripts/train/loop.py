@@ -13,16 +13,20 @@ from torch.utils.data import DataLoader
 
 
 class Average:
-    """Exponential moving average of a model's parameters and buffers; the average is what gets exported."""
+    """Exponential moving average of a model's parameters and buffers; the average is what gets exported. Its first
+    steps forget faster, so that a short run does not keep its beginning."""
 
     def __init__(self, model, decay=0.99):
-        self.decay, self.state = decay, {k: v.detach().clone() for k, v in model.state_dict().items()}
+        self.decay, self.seen = decay, 0
+        self.state = {k: v.detach().clone() for k, v in model.state_dict().items()}
 
     @torch.no_grad()
     def update(self, model):
+        self.seen += 1
+        new = max(1 - self.decay, 9 / (9 + self.seen))
         for k, v in model.state_dict().items():
             if v.is_floating_point():
-                self.state[k].lerp_(v, 1 - self.decay)
+                self.state[k].lerp_(v, new)
             else:
                 self.state[k].copy_(v)
 
@@ -104,6 +108,7 @@ class State:
         self.optimiser.load_state_dict(saved["optimiser"])
         self.schedule.load_state_dict(saved["schedule"])
         self.average.state, self.step = saved["average"], saved["step"]
+        self.average.seen = self.step
         print(f"continue at step {self.step}", flush=True)
 
     def save(self):

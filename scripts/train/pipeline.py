@@ -48,10 +48,11 @@ class Pipeline:
         pad=1.25,
         whole_side=400,
         size=160,
+        most=3,
         shape=(hand.WIDTH, hand.HEIGHT),
     ):
         self.find, self.classify, self.threshold, self.temperature = find, classify, threshold, temperature
-        self.pad, self.whole_side, self.size, self.shape = pad, whole_side, size, shape
+        self.pad, self.whole_side, self.size, self.most, self.shape = pad, whole_side, size, most, shape
 
     def crop(self, image, box=None):
         part = image.crop(crop_around(box, *image.size, self.pad)) if box is not None else image
@@ -70,11 +71,13 @@ class Pipeline:
             p = self.probabilities(image)
             if p.argmax() != NONE:
                 return p, None
-            best = 1 - p[NONE]
-        for box in hand.detections(self.rows(image), self.threshold):
+            best = p[:NONE].max()
+        for box in hand.detections(self.rows(image), self.threshold, most=self.most):
+            if math.sqrt(box[4]) <= best:
+                break
             q = self.probabilities(image, box)
-            if box[4] * (1 - q[NONE]) > best:
-                p, answer, best = q, box, box[4] * (1 - q[NONE])
+            if math.sqrt(box[4]) * q[:NONE].max() > best:
+                p, answer, best = q, box, math.sqrt(box[4]) * q[:NONE].max()
         return p, answer
 
 
@@ -90,6 +93,7 @@ def from_manifests(gesture: Path, localiser: Path, precision="fp32") -> Pipeline
         temperature=vg["temperature"],
         pad=g["localiser"]["pad"],
         whole_side=g["localiser"]["whole_side"],
+        most=h["nms"]["max"],
     )
 
 

@@ -2,9 +2,6 @@ package ground_test
 
 import (
 	"bufio"
-	"encoding/json"
-	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -166,7 +163,6 @@ func TestForeignValidatorTakesGeoJSON(t *testing.T) {
 }
 
 func TestStockPrometheusScrapes(t *testing.T) {
-	prometheus := foreign(t, "prometheus")
 	b := telemetrytest.NewEmbedded(t)
 	r := newRig(t, b.URL(), "hill").start()
 	drone := dial(t, b.URL(), "drone-a")
@@ -175,46 +171,8 @@ func TestStockPrometheusScrapes(t *testing.T) {
 	r.until("the alert", func(s ground.StationStats) bool { return s.Stored == 1 })
 	server := httptest.NewServer(r.station.API())
 	defer server.Close()
-	dir, at := t.TempDir(), freeAddress(t)
-	conf := fmt.Sprintf("global: {scrape_interval: 200ms}\nscrape_configs:\n- job_name: ground\n  static_configs:\n  - targets: ['%s']\n",
-		strings.TrimPrefix(server.URL, "http://"))
-	if err := os.WriteFile(filepath.Join(dir, "p.yml"), []byte(conf), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), prometheus, "--config.file", filepath.Join(dir, "p.yml"),
-		"--storage.tsdb.path", dir,
-		"--web.listen-address", at, "--log.level", "error")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
-	ask := func(query string) string { return queryPrometheus(at, query) }
-	telemetrytest.Eventually(t, "prometheus has scraped", func() bool { return ask(`emberwing_ground_alerts_total{fate="stored"}`) == "1" })
-	telemetrytest.Eventually(t, "the drone is online", func() bool { return ask(`emberwing_drone_online{drone="a"}`) == "1" })
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	s := httptest.NewServer(http.NotFoundHandler())
-	defer s.Close()
-	return strings.TrimPrefix(s.URL, "http://")
-}
-
-// queryPrometheus returns the value of the only series of a query, "" when there is none.
-func queryPrometheus(at, query string) string {
-	resp, err := http.Get("http://" + at + "/api/v1/query?query=" + url.QueryEscape(query))
-	if err != nil {
-		return ""
-	}
-	defer resp.Body.Close()
-	var answer struct {
-		Data struct {
-			Result []struct{ Value [2]any }
-		}
-	}
-	if json.NewDecoder(resp.Body).Decode(&answer) != nil || len(answer.Data.Result) != 1 {
-		return ""
-	}
-	return fmt.Sprint(answer.Data.Result[0].Value[1])
+	p := telemetrytest.NewPrometheus(t, strings.TrimPrefix(server.URL, "http://"))
+	p.Wants(`emberwing_ground_alerts_total{fate="stored"}`, "1")
+	p.Wants(`emberwing_drone_online{drone="a"}`, "1")
+	p.Wants(`emberwing_ground_store_removed_total{what="event"}`, "0")
 }

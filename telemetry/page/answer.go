@@ -45,7 +45,7 @@ func verdicts() []verdictView {
 	return list
 }
 
-var errBadAnswer = errors.New("answer is not usable")
+var errBadAnswer = errors.New("request is not usable")
 
 // serveAnswer takes the answer to one event and returns the event as it is then.
 func (p *Page) serveAnswer(w http.ResponseWriter, r *http.Request) {
@@ -71,14 +71,23 @@ func (p *Page) serveAnswer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func readAnswer(w http.ResponseWriter, r *http.Request) (a Answer, err error) {
+// readJSON decodes the body of a request strictly. It wants JSON by its type, which a form of
+// a foreign web site cannot send.
+func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-		return a, errors.New("send the answer as application/json")
+		return errors.New("send it as application/json")
 	}
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&a); err != nil {
-		return a, errors.Join(errBadAnswer, err)
+	if err := d.Decode(into); err != nil {
+		return errors.Join(errBadAnswer, err)
+	}
+	return nil
+}
+
+func readAnswer(w http.ResponseWriter, r *http.Request) (a Answer, err error) {
+	if err := readJSON(w, r, &a); err != nil {
+		return a, err
 	}
 	a.Operator, a.Note = strings.TrimSpace(a.Operator), strings.TrimSpace(a.Note)
 	switch {

@@ -38,6 +38,7 @@ type droneView struct {
 
 	Position *wire.Position `json:"position"` // null when not known
 	View     *wire.View     `json:"view"`     // where its camera looks
+	Snapshot *snapshotView  `json:"snapshot"` // null until one was asked for
 }
 
 // healthView is the latest health of a drone.
@@ -65,6 +66,7 @@ type drone struct {
 	series ring[sample]
 	track  ring[[2]float64] // latitude, longitude
 
+	picture []byte   // JPEG of link.Snapshot; must not be changed
 	hottest *float64 // °C, of the latest health; nil when no sensor says
 }
 
@@ -108,6 +110,11 @@ func (f *fleet) handle(r ground.Received) {
 	case *wire.Health:
 		f.setBoot(d, m.Boot)
 		f.health(d, m, r)
+	case *wire.Picture:
+		d.snapshot(m)
+		if r.Entry != nil && r.Entry.Event != nil {
+			f.stored(r.Entry.Event)
+		}
 	case *wire.Result:
 		if r.Entry != nil && r.Entry.Event != nil {
 			f.stored(r.Entry.Event)

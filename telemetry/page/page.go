@@ -89,6 +89,8 @@ type Options struct {
 	// cannot be answered on this page.
 	Answer func(context.Context, Answer) (store.Event, error)
 
+	Commander Commander // sends what operators ask of a drone; nil: commands cannot be sent on this page
+
 	Token string // to log in with, at least MinToken bytes; "" asks for none
 
 	MaxEvents  int // remembered, 500; beyond, the drone with most events loses its oldest

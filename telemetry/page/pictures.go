@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"emberwing/telemetry/wire"
 )
 
 // Where pictures come from, and the beginning of their addresses.
@@ -21,6 +23,7 @@ const (
 	picturePrefix = "pictures/" // a file of the drone, where both share a disk
 	archivePrefix = "picture/"  // the archive, by the number of the event
 	thumbPrefix   = "thumb/"    // what came inside an alert, by the key of the event
+	newestPrefix  = "snapshot/" // the newest of a drone that belongs to no event, by fleet and drone
 )
 
 const maxPicture = 16 << 20 // bytes
@@ -122,6 +125,12 @@ func pictureURL(ref string) string {
 		return ""
 	}
 	return (&url.URL{Path: picturePrefix + ref}).EscapedPath()
+}
+
+// snapshotURL differs with each picture of a drone.
+func snapshotURL(id string, m *wire.Picture) string {
+	u := url.URL{Path: newestPrefix + id, RawQuery: fmt.Sprintf("v=%s-%d", m.Boot, m.Counter)}
+	return u.String()
 }
 
 // pictureType returns the content type by the name of a file, "" when the name is none

@@ -31,7 +31,10 @@ func (p *Page) routes() *http.ServeMux {
 	mux.HandleFunc("GET /"+picturePrefix+"{ref...}", p.servePicture)
 	mux.HandleFunc("GET /"+archivePrefix+"{id}", p.serveArchived)
 	mux.HandleFunc("GET /"+thumbPrefix+"{key...}", p.serveThumb)
+	mux.HandleFunc("GET /"+newestPrefix+"{fleet}/{drone}", p.serveSnapshot)
 	mux.HandleFunc("POST /acknowledge", p.serveAnswer)
+	mux.HandleFunc("POST /command", p.serveCommand)
+	mux.HandleFunc("GET /commands", p.serveOrders)
 	return mux
 }
 

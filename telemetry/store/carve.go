@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"math"
 	"os"
+	"slices"
 )
 
 // carver reads rows out of the pages of a SQLite file without the help of SQLite, which
@@ -16,7 +19,7 @@ import (
 type carver struct {
 	main, wal *os.File         // wal is nil when there is none
 	pageSize  int              // bytes
-	pages     uint32           // numbers run from 1
+	pages     uint32           // of the main file; numbers run from 1
 	inWAL     map[uint32]int64 // offset of the newest committed copy of a page
 }
 
@@ -86,7 +89,6 @@ func (c *carver) readWAL() {
 				c.inWAL[number] = offset
 			}
 			clear(waiting)
-			c.pages = max(c.pages, size)
 		}
 	}
 }
@@ -110,11 +112,33 @@ type cell struct {
 	index uint16
 }
 
+// numbers yields the numbers of the pages of the file, and of those that only its log has.
+func (c *carver) numbers() iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for n := uint32(1); n <= c.pages; n++ {
+			if !yield(n) {
+				return
+			}
+		}
+		for _, n := range slices.Sorted(maps.Keys(c.inWAL)) {
+			if n > c.pages && !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+// has tells whether there is a page of that number.
+func (c *carver) has(number uint32) bool {
+	_, logged := c.inWAL[number]
+	return logged || number > 0 && number <= c.pages
+}
+
 // each calls f with every row of every table, in the order of the pages. Rows that cannot be
 // put together are left out.
 func (c *carver) each(f func(at cell, rowID int64, columns []any)) {
 	buf := make([]byte, c.pageSize)
-	for number := uint32(1); number <= c.pages && number != 0; number++ {
+	for number := range c.numbers() {
 		if c.page(number, buf) != nil {
 			continue
 		}
@@ -179,7 +203,7 @@ func (c *carver) payload(local []byte, size int) ([]byte, error) {
 	if inPage > len(local) {
 		return nil, errCarve
 	}
-	out := append(make([]byte, 0, size), local[:inPage]...)
+	out := append(make([]byte, 0, min(size, 1<<20)), local[:inPage]...)
 	if inPage == size {
 		return out, nil
 	}
@@ -189,7 +213,7 @@ func (c *carver) payload(local []byte, size int) ([]byte, error) {
 	next := binary.BigEndian.Uint32(local[inPage:])
 	buf := make([]byte, c.pageSize)
 	for len(out) < size {
-		if next == 0 || next > c.pages {
+		if !c.has(next) {
 			return nil, errCarve
 		}
 		if err := c.page(next, buf); err != nil {
@@ -218,11 +242,12 @@ func varint(b []byte) (v uint64, rest []byte, ok bool) {
 // record decodes the columns of a row into nil, int64, float64, string and []byte.
 func record(b []byte) (columns []any, err error) {
 	headerSize, kinds, ok := varint(b)
-	if !ok || headerSize > uint64(len(b)) {
+	start := uint64(len(b) - len(kinds)) // of the kinds, after the size
+	if !ok || headerSize > uint64(len(b)) || headerSize < start {
 		return nil, errCarve
 	}
 	body := b[headerSize:]
-	kinds = b[len(b)-len(kinds) : headerSize]
+	kinds = b[start:headerSize]
 	for len(kinds) > 0 {
 		var kind uint64
 		if kind, kinds, ok = varint(kinds); !ok {

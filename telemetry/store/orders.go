@@ -84,7 +84,16 @@ func (s *Store) Order(ctx context.Context, id int64) (Order, error) {
 
 // PendingOrders returns up to limit commands that have no result yet, the oldest first.
 func (s *Store) PendingOrders(ctx context.Context, limit int) ([]Order, error) {
-	rows, err := s.reader.QueryContext(ctx, orderColumns+"WHERE state = ? ORDER BY id LIMIT ?", OrderPending, limit)
+	return s.orders(ctx, "WHERE state = ? ORDER BY id LIMIT ?", OrderPending, limit)
+}
+
+// Orders returns up to limit commands to a drone, the newest first.
+func (s *Store) Orders(ctx context.Context, fleet, drone string, limit int) ([]Order, error) {
+	return s.orders(ctx, "WHERE fleet = ? AND drone = ? ORDER BY id DESC LIMIT ?", fleet, drone, limit)
+}
+
+func (s *Store) orders(ctx context.Context, where string, args ...any) ([]Order, error) {
+	rows, err := s.reader.QueryContext(ctx, orderColumns+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read commands: %w", err)
 	}

@@ -189,7 +189,7 @@ func TestFirstVersionIsUpgraded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.Exec("DROP TABLE removed; DROP INDEX commands_event; DROP INDEX attempts_command; PRAGMA user_version = 1")
+	_, err = db.Exec("DROP TABLE removed; DROP INDEX commands_event; DROP INDEX commands_drone; DROP INDEX attempts_command; PRAGMA user_version = 1")
 	db.Close()
 	if err != nil {
 		t.Fatal(err)

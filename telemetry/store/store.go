@@ -277,6 +277,7 @@ CREATE TABLE quarantine(
 const schemaRemoved = `
 CREATE TABLE removed(
 	id INTEGER PRIMARY KEY, drone INTEGER NOT NULL, boot TEXT NOT NULL, event TEXT NOT NULL, UNIQUE(drone, boot, event));
+CREATE INDEX commands_drone ON commands(fleet, drone, id);
 CREATE INDEX commands_event ON commands(event);
 CREATE INDEX attempts_command ON attempts(command);
 `

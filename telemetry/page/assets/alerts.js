@@ -4,6 +4,7 @@
 import { el, text, mark } from "./dom.js";
 import { active, facts, name, Picture, stage, tone } from "./evidence.js";
 import { clock, delay, duration, millis, score } from "./format.js";
+import { EventCommands } from "./commands.js";
 import { VerdictPanel } from "./verdict.js";
 
 // waits tells whether an event still needs an operator. A gesture is reported and asks
@@ -47,7 +48,9 @@ class Card {
     this.answer = el("p", { class: "answer", hidden: "" });
     this.note = el("p", { class: "note", hidden: "" }, "A gesture is reported and never commands the flight.");
     this.panel = new VerdictPanel(this.page, () => this.value, () => this.node.focus());
-    this.body = el("div", { class: "card-body", hidden: "" }, this.picture.node, el("div", null, this.answer, this.panel.node, this.list, this.note));
+    this.commands = new EventCommands(this.page, () => this.value, () => this.node.focus());
+    this.body = el("div", { class: "card-body", hidden: "" }, this.picture.node,
+      el("div", null, this.answer, this.panel.node, this.commands.node, this.list, this.note));
     this.head = el("div", { class: "card-head" }, this.glance, this.icon, this.title, this.chip, this.late, this.exercise, this.muted, this.said, this.where, this.age);
     this.node = el("article", { class: "card", tabindex: "0", "data-key": this.key }, this.head, this.body);
     // Pressing also focuses, which opens: only a card that was open before is closed.
@@ -75,6 +78,7 @@ class Card {
     if (v.ack) text(this.said, `${verdictText(v.ack, this.page.feed.verdicts())}, by ${v.ack.operator}`);
     if (v.ack) text(this.answer, `Answered: ${answerText(v.ack, this.page.feed.verdicts())}`);
     this.panel.update(v);
+    this.commands.update(v);
     if (!this.body.hidden) this.fill(v);
     this.showGlance();
     this.tick();
@@ -98,7 +102,7 @@ class Card {
     this.body.hidden = !on;
     this.node.classList.toggle("chosen", on);
     if (on) this.fill(this.value);
-    else this.panel.close(false);
+    else [this.panel, this.commands].forEach((p) => p.close(false));
     this.showGlance();
   }
 

@@ -11,8 +11,8 @@ export class Keys {
     this.dialog = byId("keys");
     byId("help").addEventListener("click", () => this.dialog.showModal());
     byId("keys-list").append(...bindings.flatMap(([keys, words]) => [el("dt", null, keys.map((k) => [el("kbd", null, label(k)), " "])), el("dd", null, words)]),
-      el("dt", null, el("kbd", null, "1"), " … ", el("kbd", null, "0")), el("dd", null, "in an answer: give this verdict"),
-      el("dt", null, el("kbd", null, "Esc")), el("dd", null, "close the answer, or this help"));
+      el("dt", null, el("kbd", null, "1"), " … ", el("kbd", null, "0")), el("dd", null, "in an answer: give this verdict; in a mute: for this long"),
+      el("dt", null, el("kbd", null, "Esc")), el("dd", null, "close the answer, the mute, or this help"));
     const on = byId("keys-on");
     on.checked = recall("keys", "on") === "on";
     on.addEventListener("change", () => remember("keys", on.checked ? "on" : "off"));

@@ -3,6 +3,7 @@
 import { card, waits } from "./alerts.js";
 import { get, post } from "./api.js";
 import { Charts, point } from "./charts.js";
+import { DroneCommands } from "./commands.js";
 import { byId, el, List, mark, text } from "./dom.js";
 import * as drones from "./drones.js";
 import { active, name } from "./evidence.js";
@@ -21,7 +22,7 @@ const MAPPED = 50; // events on the map besides those that wait
 // page is what the parts know of the whole.
 const page = {
   chosenKey: "", closed: false, chosen: () => page.chosenKey, choose, chooseDrone, answered,
-  acknowledge: (_, answer) => post("acknowledge", answer),
+  acknowledge: (_, answer) => post("acknowledge", answer), say: (words) => text(byId("say"), words),
 };
 
 let due = false;
@@ -120,12 +121,19 @@ function step(by) {
   all[Math.max(0, Math.min(all.length - 1, to))]?.focus();
 }
 
-function answerChosen() {
+// pressChosen presses a button of the chosen alert.
+function pressChosen(selector) {
   const c = cards().find((node) => node.dataset.key === page.chosenKey) ?? cards()[0];
   if (!c) return;
   go("alerts");
   choose(c.dataset.key, false);
-  c.querySelector(".panel > button")?.click();
+  c.querySelector(selector)?.click();
+}
+
+// askPicture asks for the picture of the chosen alert, or of what the chosen drone sees.
+function askPicture() {
+  if (view() === "drones") detail?.commands.picture();
+  else pressChosen(".commands > button:first-of-type");
 }
 
 // answered moves on to the next alert that waits.
@@ -141,10 +149,12 @@ function answered(v, verdict) {
 // ---- the chosen drone ----
 
 function chooseDrone(key) {
-  detail = { key, health: new drones.Health(feed, key), table: new Table(feed), charts: new Charts(key) };
+  detail = {
+    key, health: new drones.Health(feed, key), commands: new DroneCommands(page, key), table: new Table(feed), charts: new Charts(key),
+  };
   const past = el("button", { type: "button" }, "Its events");
   past.addEventListener("click", () => searchFor(feed.entries.drone.get(key).drone));
-  byId("detail-body").replaceChildren(detail.health.node, detail.charts.node, detail.table.node, past);
+  byId("detail-body").replaceChildren(detail.health.node, detail.commands.node, detail.charts.node, detail.table.node, past);
   go("drones");
   showDetail();
 }
@@ -169,6 +179,7 @@ function showDetail() {
   detail.health.node.hidden = !health;
   detail.table.node.hidden = !stats;
   if (health) detail.health.update(health);
+  detail.commands.update(known, health);
   if (stats) detail.table.update(stats);
   detail.charts.draw();
 }
@@ -297,7 +308,9 @@ showTheme();
 new Keys([
   [["j"], "next alert", () => step(1)],
   [["k"], "previous alert", () => step(-1)],
-  [["a"], "answer the chosen alert", answerChosen],
+  [["a"], "answer the chosen alert", () => pressChosen(".panel > button")],
+  [["p"], "ask for its larger picture, or for what the chosen drone sees", askPicture],
+  [["m"], "mute where the chosen alert is", () => pressChosen(".commands > button[aria-controls]")],
   [["i"], "alerts", () => go("alerts")],
   [["h"], "history", () => go("history")],
   [["d"], "drones", () => go("drones")],

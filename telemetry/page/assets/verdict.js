@@ -2,6 +2,7 @@
 // The panel is part of the card, so nothing that happens meanwhile is covered by it.
 
 import { explain } from "./api.js";
+import { choice, steer } from "./choice.js";
 import { el, text } from "./dom.js";
 import { name } from "./evidence.js";
 import { recall, remember } from "./store.js";
@@ -15,7 +16,8 @@ export class VerdictPanel {
     this.event = event;
     this.leave = leave;
     this.id = `verdict-${++panels}`;
-    this.button = el("button", { type: "button", class: "primary", "aria-expanded": "false", "aria-controls": this.id }, "Answer ", el("kbd", null, "A"));
+    this.button = el("button", { type: "button", class: "primary", "aria-expanded": "false", "aria-controls": this.id },
+      "Answer ", el("kbd", null, "A"));
     this.button.addEventListener("click", () => this.toggle());
     this.choices = el("div", { class: "choices" });
     this.operator = el("input", { type: "text", maxlength: "64", autocomplete: "name" });
@@ -23,10 +25,11 @@ export class VerdictPanel {
     this.fault = el("p", { class: "fault", role: "alert" });
     const cancel = el("button", { type: "button" }, "Cancel ", el("kbd", null, "Esc"));
     cancel.addEventListener("click", () => this.close(true));
-    this.box = el("fieldset", { id: this.id, class: "verdict", hidden: "" }, el("legend", null, "What is it?"), this.choices,
+    this.box = el("fieldset", { id: this.id, class: "verdict", hidden: "" },
+      el("legend", null, "What is it?"), this.choices,
       el("div", { class: "verdict-by" }, el("label", null, "Your name ", this.operator), el("label", null, "Note ", this.remark), cancel));
     this.node = el("div", { class: "panel" }, this.button, this.box, this.fault);
-    this.node.addEventListener("keydown", (e) => this.onKey(e));
+    this.node.addEventListener("keydown", (e) => this.box.hidden || steer(e, this.choices, () => this.close(true)));
   }
 
   update(v) {
@@ -41,18 +44,13 @@ export class VerdictPanel {
 
   open() {
     const verdicts = this.page.feed.verdicts();
-    this.choices.replaceChildren(...verdicts.map((v, i) => this.choice(v, i)));
+    const describe = (v) => [{ "data-verdict": v.id, title: v.hint }, v.text, () => this.give(v)];
+    this.choices.replaceChildren(...verdicts.map((v, i) => choice(v, i, describe)));
     this.operator.value = recall("operator");
     text(this.fault, "");
     this.box.hidden = false;
     this.button.setAttribute("aria-expanded", "true");
     this.choices.firstChild?.focus();
-  }
-
-  choice(verdict, i) {
-    const b = el("button", { type: "button", "data-verdict": verdict.id, title: verdict.hint }, i < 10 && el("kbd", null, String((i + 1) % 10)), ` ${verdict.text}`);
-    b.addEventListener("click", () => this.give(verdict));
-    return b;
   }
 
   close(back) {
@@ -62,26 +60,6 @@ export class VerdictPanel {
     if (back) this.leave();
   }
 
-  onKey(e) {
-    if (this.box.hidden || e.ctrlKey || e.metaKey || e.altKey) return;
-    if (e.key === "Escape") {
-      this.close(true);
-    } else if (e.target.tagName !== "INPUT" && /^[0-9]$/.test(e.key)) {
-      this.choices.children[(Number(e.key) + 9) % 10]?.click();
-    } else if (e.target.parentNode === this.choices && e.key.startsWith("Arrow")) {
-      this.step(e.target, e.key === "ArrowDown" || e.key === "ArrowRight" ? 1 : -1);
-    } else {
-      return;
-    }
-    e.preventDefault();
-    e.stopPropagation();
-  }
-
-  step(from, by) {
-    const all = [...this.choices.children];
-    all[(all.indexOf(from) + by + all.length) % all.length].focus();
-  }
-
   async give(verdict) {
     const v = this.event();
     if (this.busy) return;
@@ -89,7 +67,9 @@ export class VerdictPanel {
     remember("operator", this.operator.value.trim());
     text(this.fault, "");
     try {
-      await this.page.acknowledge(v, { id: v.id, verdict: verdict.id, operator: this.operator.value.trim(), note: this.remark.value.trim(), replace: Boolean(v.ack) });
+      await this.page.acknowledge(v, {
+        id: v.id, verdict: verdict.id, operator: this.operator.value.trim(), note: this.remark.value.trim(), replace: Boolean(v.ack),
+      });
       this.remark.value = "";
       this.close(false);
       this.page.answered(v, verdict);
