@@ -160,7 +160,10 @@ func (s *stationPage) answer(ctx context.Context, a page.Answer) (store.Event, e
 }
 
 func (s *stationPage) condition() page.Condition {
-	return page.Condition{Connected: s.station.Stats().Connected, Alarms: s.station.Alarms()}
+	n := s.station.Count()
+	return page.Condition{
+		Connected: s.station.Stats().Connected, Alarms: s.station.Alarms(), Drones: n.Known, Offline: n.Offline, Silent: n.Silent,
+	}
 }
 
 // tileMap shows a PMTiles file to the page.

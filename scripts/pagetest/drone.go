@@ -17,8 +17,10 @@ import (
 
 // order is one line of input. What it leaves out has a default.
 type order struct {
-	Do         string           `json:"do"`  // "status", "alert", "stats", "health" or "obey"
-	Key        string           `json:"key"` // of the station that is obeyed
+	Do         string           `json:"do"`     // "status", "alert", "stats", "health", "obey" or "crowd"
+	Key        string           `json:"key"`    // of the station that is obeyed
+	Drones     int              `json:"drones"` // of a crowd
+	Events     int              `json:"events"` // of a crowd
 	Fleet      string           `json:"fleet"`
 	Drone      string           `json:"drone"`
 	State      wire.StatusState `json:"state"`

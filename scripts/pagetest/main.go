@@ -81,6 +81,9 @@ func (f *feeder) obey(ctx context.Context, line []byte) (time.Time, error) {
 	if err := json.Unmarshal(line, &o); err != nil {
 		return time.Time{}, err
 	}
+	if o.Do == "crowd" {
+		return time.Now(), f.crowd(ctx, o)
+	}
 	m, err := f.drone(o.Drone).message(&o)
 	if err != nil {
 		return time.Time{}, err

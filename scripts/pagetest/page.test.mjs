@@ -351,6 +351,49 @@ describe("commands", () => {
   });
 });
 
+describe("a crowd", () => {
+  const own = withStation();
+
+  test("10,000 drones and 3,000 alerts: the page says how many, and answers", async (t) => {
+    const { feed, url } = own.station;
+    await feed.send({ do: "crowd", drones: 10000, events: 3000 });
+    await stored(url, 3000);
+    const from = Date.now();
+    const { page } = await newPage(t, url);
+    await page.locator("#waiting-list .card").first().waitFor();
+    t.diagnostic(`first alert shown ${Date.now() - from} ms after the page was asked for`);
+    await page.locator("#summary").getByText("3,000 alerts wait").waitFor();
+    await page.locator("#links .count").getByText("(10,000)").waitFor({ timeout: 10000 });
+    await page.locator("#crowd").getByText(/^Listed are \d+: .* Of 10,000 drones 0 are offline/).waitFor();
+    const cards = await page.locator("#waiting-list .card").count();
+    assert.ok(cards >= 50 && cards <= 51, `${cards} cards at a time`);
+    assert.ok((await page.locator("#drone-list li").count()) <= 256);
+    await page.locator("#waiting-more").getByText(/^2,9\d\d more wait/).waitFor();
+
+    const seen = waits(page, "urgent").waitFor();
+    const captured = await feed.fire("crowd-09999", "urgent");
+    await seen;
+    t.diagnostic(`an alert amid the crowd shown ${Date.now() - captured} ms after its capture`);
+    await waits(page, "urgent").focus();
+    await page.keyboard.press("a");
+    await page.keyboard.press("3");
+    await waits(page, "urgent").waitFor({ state: "detached" });
+    await page.locator("#summary").getByText("3,000 alerts wait").waitFor();
+    await own.station.restart();
+    await page.reload();
+    await page.locator("#summary").getByText("3,000 alerts wait").waitFor({ timeout: 20000 });
+  });
+});
+
+// stored waits until the station has that many alerts on disk.
+async function stored(url, alerts) {
+  for (;;) {
+    const { stats } = await (await fetch(`${url}/api/v1/station`)).json();
+    if (stats.Stored >= alerts) return;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
 describe("login", () => {
   const own = {};
   before(async () => {

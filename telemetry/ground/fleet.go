@@ -73,6 +73,29 @@ func (f *fleet) list() []Drone {
 	return out
 }
 
+// FleetCount says how a fleet is, however large.
+type FleetCount struct {
+	Known   int
+	Offline int // by their status
+	Silent  int // of the others, not heard for a minute
+}
+
+const silentAfter = time.Minute
+
+func (f *fleet) count(now time.Time) (c FleetCount) {
+	for e := f.heard.Front(); e != nil; e = e.Next() {
+		d := e.Value.(*drone)
+		c.Known++
+		switch {
+		case d.Status != nil && d.Status.State == wire.Offline:
+			c.Offline++
+		case now.Sub(d.LastSeen) > silentAfter:
+			c.Silent++
+		}
+	}
+	return c
+}
+
 type verdict int
 
 const (

@@ -219,3 +219,19 @@ func TestClockOfADroneIsReckonedFromBelow(t *testing.T) {
 		t.Error("the clock of the earlier run is still known")
 	}
 }
+
+func TestFleetIsCounted(t *testing.T) {
+	f, now := newFleet(10, 0), time.Now()
+	for name, d := range map[string]Drone{
+		"live":    {LastSeen: now.Add(-time.Second), Status: &wire.Status{State: wire.Online}},
+		"silent":  {LastSeen: now.Add(-2 * silentAfter), Status: &wire.Status{State: wire.Online}},
+		"unheard": {},
+		"offline": {LastSeen: now, Status: &wire.Status{State: wire.Offline}},
+	} {
+		known := f.drone(&wire.Header{Fleet: "f", Drone: name})
+		known.LastSeen, known.Status = d.LastSeen, d.Status
+	}
+	if got, want := f.count(now), (FleetCount{Known: 4, Offline: 1, Silent: 2}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

@@ -278,6 +278,13 @@ func (s *Station) Drones() []Drone {
 	return s.fleet.list()
 }
 
+// Count says how the drones are, which costs less than Drones.
+func (s *Station) Count() FleetCount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fleet.count(time.Now())
+}
+
 // Alarms returns what is wrong with the station now, sorted by code.
 func (s *Station) Alarms() []wire.Condition {
 	s.mu.Lock()

@@ -113,7 +113,7 @@ func (f *fleet) stored(s *store.Event) {
 	if s.Latest == nil || s.Latest.Validate() != nil {
 		return
 	}
-	d := f.drone(s.Latest.Head())
+	d := f.drone(s.Latest.Head(), true)
 	e := f.event(d, s.Latest)
 	v := &e.view
 	if v.row > s.Row {

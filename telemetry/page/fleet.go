@@ -98,7 +98,11 @@ func (f *fleet) handle(r ground.Received) {
 		}
 		return
 	}
-	d := f.drone(r.Message.Head())
+	_, urgent := r.Message.(*wire.Alert)
+	d := f.drone(r.Message.Head(), urgent)
+	if d == nil {
+		return
+	}
 	switch m := r.Message.(type) {
 	case *wire.Status:
 		f.status(d, m)
@@ -125,7 +129,10 @@ func (f *fleet) handle(r ground.Received) {
 
 // storedDrone takes in a drone as the archive knows it.
 func (f *fleet) storedDrone(s *store.Drone) {
-	d := f.drone(&wire.Header{Fleet: s.Fleet, Drone: s.Drone})
+	d := f.drone(&wire.Header{Fleet: s.Fleet, Drone: s.Drone}, false)
+	if d == nil {
+		return
+	}
 	if !s.Heard.IsZero() {
 		at := wire.At(s.Heard)
 		d.link.Heard = &at
@@ -134,25 +141,45 @@ func (f *fleet) storedDrone(s *store.Drone) {
 	f.board.put(key{kindDrone, d.id}, &d.link)
 }
 
-// drone returns the entry for the sender of a message, and makes it if need be.
-func (f *fleet) drone(h *wire.Header) *drone {
+// drone returns the entry for the sender of a message, and makes it if need be. When there
+// are too many, only one with an alert gets in, for which one without goes; else it is nil.
+// So a large fleet does not chase itself out of the page, and who falls silent stays on it.
+func (f *fleet) drone(h *wire.Header, urgent bool) *drone {
 	id := h.Fleet + "/" + h.Drone
 	if e, ok := f.drones[id]; ok {
 		f.heard.MoveToFront(e)
 		return e.Value.(*drone)
 	}
 	if f.heard.Len() >= f.maxDrones {
-		f.forgetDrone(f.heard.Remove(f.heard.Back()).(*drone))
+		f.crowded = true
+		if !urgent {
+			return nil
+		}
+		f.forgetDrone(f.heard.Remove(f.leastUrgent()).(*drone))
 	}
 	d := &drone{id: id, link: droneView{Fleet: h.Fleet, Drone: h.Drone}}
 	f.drones[id] = f.heard.PushFront(d)
 	return d
 }
 
+// leastUrgent returns the drone not heard for longest among those without an event on the
+// page, or among all.
+func (f *fleet) leastUrgent() *list.Element {
+	busy := make(map[string]bool)
+	for _, e := range f.events.ordered {
+		busy[e.drone] = true
+	}
+	for e := f.heard.Back(); e != nil; e = e.Prev() {
+		if !busy[e.Value.(*drone).id] {
+			return e
+		}
+	}
+	return f.heard.Back()
+}
+
 func (f *fleet) forgetDrone(d *drone) {
 	delete(f.drones, d.id)
 	f.forgotten++
-	f.crowded = true
 	for _, kind := range []string{kindDrone, kindHealth, kindStats} {
 		f.board.remove(key{kind, d.id})
 	}

@@ -36,6 +36,7 @@ type Archive interface {
 	Events(context.Context, store.Query) ([]store.Event, error)
 	Picture(ctx context.Context, event int64) ([]byte, store.Picture, error)
 	Drones(context.Context) ([]store.Drone, error)
+	Waiting(context.Context, wire.Task) (int, error) // events that nobody has acknowledged
 }
 
 // Answer is what an operator says an event is.
@@ -51,6 +52,9 @@ type Answer struct {
 type Condition struct {
 	Connected bool             `json:"connected"` // to the broker
 	Alarms    []wire.Condition `json:"alarms"`
+	Drones    int              `json:"drones"`  // known, on the page or not
+	Offline   int              `json:"offline"` // of them
+	Silent    int              `json:"silent"`  // of those online, not heard for a minute
 }
 
 // Map holds map tiles in the scheme of web maps, north at y = 0.
@@ -94,7 +98,7 @@ type Options struct {
 	Token string // to log in with, at least MinToken bytes; "" asks for none
 
 	MaxEvents  int // remembered, 500; beyond, the drone with most events loses its oldest
-	MaxDrones  int // remembered, 256; beyond, the one not heard for longest is forgotten
+	MaxDrones  int // remembered, 256; beyond, those with alerts and then those heard first
 	MaxStreams int // browsers at a time, 64; more are told to come back later
 }
 
@@ -165,19 +169,24 @@ func (p *Page) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load page: %w", err)
 	}
+	all, err := p.opts.Archive.Waiting(ctx, wire.TaskFire)
+	if err != nil {
+		return fmt.Errorf("load page: %w", err)
+	}
 	drones, err := p.opts.Archive.Drones(ctx)
 	if err != nil {
 		return fmt.Errorf("load page: %w", err)
 	}
-	all := append(waiting, newest...)
-	slices.SortStableFunc(all, func(a, b store.Event) int { return int(a.ID - b.ID) })
+	shown := append(waiting, newest...)
+	slices.SortStableFunc(shown, func(a, b store.Event) int { return int(a.ID - b.ID) })
 	p.change(func(f *fleet) {
 		for i := range drones {
 			f.storedDrone(&drones[i])
 		}
-		for i := range all {
-			f.stored(&all[i])
+		for i := range shown {
+			f.stored(&shown[i])
 		}
+		f.unseen += uint64(max(0, all-len(waiting)))
 	})
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -208,8 +209,8 @@ func TestLimits(t *testing.T) {
 	for i := range 50 {
 		handle(p, stats(fmt.Sprint("d", i), boot1, 1))
 	}
-	if s := stateOf(t, p); len(s.Drones) != 3 || len(s.Stats) != 3 {
-		t.Errorf("got %d drones and %d statistics, want 3", len(s.Drones), len(s.Stats))
+	if s := stateOf(t, p); len(s.Drones) != 3 || len(s.Stats) != 1 {
+		t.Errorf("got %d drones and %d statistics, want 3 and those of one", len(s.Drones), len(s.Stats))
 	}
 	if _, crowded := p.limits(); crowded != 3 {
 		t.Errorf("drones were dropped without a word: got %d", crowded)
@@ -217,8 +218,17 @@ func TestLimits(t *testing.T) {
 	if n := len(p.fleet.board.entries); n > 3+3+6+9 {
 		t.Errorf("the board holds %d entries", n)
 	}
-	if got := p.Stats().Forgotten; got != 45+49 {
-		t.Errorf("got %d forgotten, want 94", got)
+	if got := p.Stats().Forgotten; got != 45 {
+		t.Errorf("got %d forgotten, want the 45 events", got)
+	}
+	handle(p, alert("new", "fire", wire.PhaseBegin, 0))
+	var ids []string
+	for _, d := range stateOf(t, p).Drones {
+		ids = append(ids, d.Drone)
+	}
+	slices.Sort(ids)
+	if got := strings.Join(ids, " "); got != "flood kite-1 new" {
+		t.Errorf("got drones %s, want the one without an alert to give way to the one with", got)
 	}
 }
 

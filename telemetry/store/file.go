@@ -48,6 +48,8 @@ func isDamage(err error) bool {
 	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB
 }
 
+const logHeader = 32 // bytes before the first page of a write-ahead log
+
 const magic = "SQLite format 3\x00" // begins a file
 
 // checkHeader looks at the file before SQLite does, which throws the log of a file away that
@@ -61,7 +63,7 @@ func checkHeader(path string) error {
 	head := make([]byte, len(magic))
 	n, _ := f.ReadAt(head, 0) // what is missing is zero
 	if n == 0 {
-		if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > walHeader {
+		if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > logHeader {
 			return fmt.Errorf("%w: it is empty, and its log is not", ErrDamaged)
 		}
 		return nil

@@ -135,6 +135,15 @@ func (s *Store) Events(ctx context.Context, q Query) ([]Event, error) {
 	return out, rows.Err()
 }
 
+// Waiting counts the events of a task that nobody has acknowledged.
+func (s *Store) Waiting(ctx context.Context, task wire.Task) (n int, err error) {
+	err = s.reader.QueryRowContext(ctx, "SELECT count(*) FROM events WHERE verdict = 0 AND task = ?", string(task)).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count events: %w", err)
+	}
+	return n, nil
+}
+
 func (q *Query) limit() int {
 	if q.Limit <= 0 {
 		return defaultLimit

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"emberwing/telemetry/store/carve"
 	"emberwing/telemetry/wire"
 )
 
@@ -111,17 +112,17 @@ func (s *Store) readSalvage() error {
 // place is where an intact row of the damaged file is.
 type place struct {
 	id int64
-	at cell
+	at carve.Cell
 }
 
 // fill carries over every row of the feed whose checksum is right, and every picture.
 func (s *Store) fill(from string, cause error) error {
-	c, err := newCarver(from)
+	c, err := carve.Open(from)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	rows, pictures := c.survey()
+	rows, pictures := survey(c)
 	s.opts.Log.Info("salvaging the store", "rows", len(rows), "pictures", len(pictures))
 	r := restorer{s: s, c: c, events: make(map[int64]int64), log: s.opts.Log}
 	for chunk := range slices.Chunk(rows, restoreBatch) {
@@ -156,8 +157,8 @@ func (s *Store) setMeta(key string, v any) error {
 }
 
 // survey finds the intact rows of the feed, in order, and the intact pictures.
-func (c *carver) survey() (rows, pictures []place) {
-	c.each(func(at cell, id int64, columns []any) {
+func survey(c *carve.File) (rows, pictures []place) {
+	c.Each(func(at carve.Cell, id int64, columns []any) {
 		if r, ok := asFeedRow(id, columns); ok && checksum(r.kind, r.topic, r.body) == r.crc {
 			rows = append(rows, place{id, at})
 		} else if p, ok := asPicture(columns); ok && p.intact() {
@@ -214,7 +215,7 @@ func (p *carvedPicture) intact() bool {
 // restorer puts salvaged rows into a new store as if they had just arrived.
 type restorer struct {
 	s      *Store
-	c      *carver
+	c      *carve.File
 	events map[int64]int64 // new number by the old one
 	rows   int
 	log    *slog.Logger
@@ -222,7 +223,7 @@ type restorer struct {
 
 func (r *restorer) restore(b *batch, places []place) error {
 	for _, p := range places {
-		id, columns, err := r.c.at(p.at)
+		id, columns, err := r.c.At(p.at)
 		if err != nil {
 			return err
 		}
@@ -291,7 +292,7 @@ func (r *restorer) restorePictures(b *batch, places []place) error {
 		if !ok {
 			continue
 		}
-		_, columns, err := r.c.at(p.at)
+		_, columns, err := r.c.At(p.at)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import { recall, remember } from "./store.js";
 
 const LOST = 5000; // ms of silence after which the feed counts as lost
 const MAPPED = 50; // events on the map besides those that wait
+const CARDS = 50; // alerts that wait are shown at a time, so that the page stays quick
 
 // page is what the parts know of the whole.
 const page = {
@@ -200,6 +201,14 @@ function section(id, items) {
   if (empty) empty.hidden = items.length > 0;
 }
 
+// windowed is the beginning of a long list, and the chosen alert wherever it is.
+function windowed(open) {
+  const shown = open.filter(([key], i) => i < CARDS || key === page.chosenKey);
+  byId("waiting-more").hidden = shown.length === open.length && feed.unseen === 0;
+  text(byId("waiting-more"), `${count(open.length + feed.unseen - shown.length)} more wait: they come up as these are answered, or are in the history.`);
+  return shown;
+}
+
 function counter(id, value) {
   text(document.querySelector(`#${id} .count`), value > 0 ? `(${count(value)})` : "");
 }
@@ -210,18 +219,19 @@ function show() {
   const gestures = events((v) => v.task === "gesture" && active(v) && !v.cut_off, newestFirst);
   // What is open stays open: nobody shall answer an alert that has just taken its place.
   if (!page.closed && !feed.entries.event.has(page.chosenKey)) page.chosenKey = open[0]?.[0] ?? "";
-  section("waiting", open);
+  section("waiting", windowed(open));
   section("gesture", gestures);
   const answeredOn = events((v) => v.task === "fire" && v.ack && active(v), newestFirst);
   section("answered", answeredOn);
   byId("answered-section").hidden = answeredOn.length === 0;
   section("link", sorted("drone", drones.worstFirst(feed.now())));
   section("drone", sorted("drone", byName));
-  counter("waiting", open.length);
+  counter("waiting", open.length + feed.unseen);
   counter("gestures", gestures.length);
-  counter("links", feed.entries.drone.size);
-  counter("drones", feed.entries.drone.size);
-  map.show([...feed.entries.drone], [...open, ...events((v) => !waits(v), newestFirst).slice(0, MAPPED)]);
+  const known = Math.max(feed.entries.drone.size, feed.station?.drones ?? 0);
+  counter("links", known);
+  counter("drones", known);
+  map.show([...feed.entries.drone], [...open.slice(0, CARDS), ...events((v) => !waits(v), newestFirst).slice(0, MAPPED)]);
   showDetail();
   summarise(open);
   tick();
@@ -233,12 +243,13 @@ function summarise(open) {
   text(banner, feed.hello.banner ?? "");
   const on = open.filter(([, v]) => active(v)).length;
   const node = byId("summary");
-  const words = open.length === 0 ? "No alert waits" : `${count(open.length)} alert${open.length > 1 ? "s" : ""} wait${open.length > 1 ? "" : "s"}${on > 0 ? `, ${count(on)} going on` : ""}`;
+  const all = open.length + feed.unseen;
+  const words = all === 0 ? "No alert waits" : `${count(all)} alert${all > 1 ? "s" : ""} wait${all > 1 ? "" : "s"}${on > 0 ? `, ${count(on)} going on` : ""}`;
   text(node, feed.settled ? words : "Waiting for the first data");
-  node.dataset.fire = open.length > 0;
-  text(byId("badge"), open.length > 0 ? count(open.length) : "");
-  document.title = open.length > 0 ? `(${open.length}) Emberwing` : "Emberwing";
-  byId("icon").href = open.length > 0 ? "assets/icon-alert.svg" : "assets/icon.svg";
+  node.dataset.fire = all > 0;
+  text(byId("badge"), all > 0 ? count(all) : "");
+  document.title = all > 0 ? `(${all}) Emberwing` : "Emberwing";
+  byId("icon").href = all > 0 ? "assets/icon-alert.svg" : "assets/icon.svg";
 }
 
 // ---- the passing of time ----
@@ -272,10 +283,17 @@ function showFeed() {
 function showTrouble() {
   const s = feed.station;
   const faults = [feed.unseen > 0 && `${count(feed.unseen)} more alert(s) wait than this page can hold: see the history, answer “waiting”.`,
-    feed.crowded > 0 && `There are more than ${count(feed.crowded)} drones: those not heard for longest are NOT shown here.`,
     s && !s.connected && "The ground station has no connection to the broker: no alert can arrive.", ...(s?.alarms ?? []).map((a) => a.text)].filter(Boolean);
   byId("trouble").hidden = faults.length === 0;
   text(byId("trouble"), faults.join(" · "));
+}
+
+// showCrowd says what of a large fleet is not in the list.
+function showCrowd() {
+  const s = feed.station;
+  byId("crowd").hidden = feed.crowded === 0;
+  const away = s ? ` Of ${count(s.drones)} drones ${count(s.offline)} are offline and ${count(s.silent)} not heard for a minute.` : "";
+  text(byId("crowd"), `Listed are ${count(feed.entries.drone.size)}: those with alerts, then those heard first.${away}`);
 }
 
 function tick() {
@@ -283,6 +301,7 @@ function tick() {
   detail?.health.value && detail.health.tick();
   showFeed();
   showTrouble();
+  showCrowd();
   const skipped = feed.skipped > 0 ? ` · ${count(feed.skipped)} intermediate states skipped` : "";
   text(byId("foot"), `${feed.hello.software ?? ""} · times are of this browser's time zone, ages of the ground station's clock${skipped}`);
 }

@@ -1,4 +1,9 @@
-package store
+// Package carve reads rows out of the pages of a SQLite file and of its write-ahead log
+// without the help of SQLite, which gives up a table when one page above its rows is broken,
+// and a file whose first page is. The format is that of https://sqlite.org/fileformat2.html; a
+// page that the log holds is taken from there. What a row means, and whether it is intact, the
+// caller has to tell. Nothing is written.
+package carve
 
 import (
 	"encoding/binary"
@@ -12,11 +17,8 @@ import (
 	"slices"
 )
 
-// carver reads rows out of the pages of a SQLite file without the help of SQLite, which
-// gives up a table when one page above its rows is broken. The format is that of
-// https://sqlite.org/fileformat2.html; a page that the write-ahead log holds is taken from
-// there.
-type carver struct {
+// File is a database with its log.
+type File struct {
 	main, wal *os.File         // wal is nil when there is none
 	pageSize  int              // bytes
 	pages     uint32           // of the main file; numbers run from 1
@@ -24,22 +26,23 @@ type carver struct {
 }
 
 const (
-	defaultPageSize = 4096 // bytes; of every file that this package made
-	walHeader       = 32   // bytes
-	walFrame        = 24   // bytes before each page
-	leafTable       = 0x0d // kind of a page that holds rows
+	magic           = "SQLite format 3\x00" // begins a file
+	defaultPageSize = 4096                  // bytes; of every file that this package made
+	walHeader       = 32                    // bytes
+	walFrame        = 24                    // bytes before each page
+	leafTable       = 0x0d                  // kind of a page that holds rows
 	maxCarved       = 64 << 20
 )
 
 var errCarve = errors.New("not a row")
 
-// newCarver opens the file at path and its log. Close ends it.
-func newCarver(path string) (*carver, error) {
+// Open opens the file at path and its log. Close ends it.
+func Open(path string) (*File, error) {
 	main, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600) // it may be gone, with a log that is not
 	if err != nil {
 		return nil, err
 	}
-	c := &carver{main: main, pageSize: defaultPageSize, inWAL: make(map[uint32]int64)}
+	c := &File{main: main, pageSize: defaultPageSize, inWAL: make(map[uint32]int64)}
 	head := make([]byte, 18)
 	if _, err := main.ReadAt(head, 0); err == nil && string(head[:len(magic)]) == magic {
 		if n := int(binary.BigEndian.Uint16(head[16:])); n >= 512 && n&(n-1) == 0 {
@@ -59,7 +62,7 @@ func newCarver(path string) (*carver, error) {
 }
 
 // Close closes the files, which are as they were.
-func (c *carver) Close() {
+func (c *File) Close() {
 	_ = c.main.Close() // only read
 	if c.wal != nil {
 		_ = c.wal.Close()
@@ -69,7 +72,7 @@ func (c *carver) Close() {
 // readWAL finds the pages of the log. Frames of an earlier use of the log bear other salts;
 // those after the last commit never counted. A damaged frame does not end the log here, as
 // it does for SQLite: what comes after was committed too.
-func (c *carver) readWAL() {
+func (c *File) readWAL() {
 	var salts []byte
 	waiting := make(map[uint32]int64)
 	frame := make([]byte, walFrame)
@@ -94,7 +97,7 @@ func (c *carver) readWAL() {
 }
 
 // page reads a page into buf. Beyond the end of the file it is short, and zero.
-func (c *carver) page(number uint32, buf []byte) error {
+func (c *File) page(number uint32, buf []byte) error {
 	clear(buf)
 	from, at := c.main, int64(number-1)*int64(c.pageSize)
 	if offset, ok := c.inWAL[number]; ok {
@@ -106,14 +109,14 @@ func (c *carver) page(number uint32, buf []byte) error {
 	return nil
 }
 
-// cell is the place of a row.
-type cell struct {
+// Cell is the place of a row.
+type Cell struct {
 	page  uint32
 	index uint16
 }
 
 // numbers yields the numbers of the pages of the file, and of those that only its log has.
-func (c *carver) numbers() iter.Seq[uint32] {
+func (c *File) numbers() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for n := uint32(1); n <= c.pages; n++ {
 			if !yield(n) {
@@ -129,14 +132,14 @@ func (c *carver) numbers() iter.Seq[uint32] {
 }
 
 // has tells whether there is a page of that number.
-func (c *carver) has(number uint32) bool {
+func (c *File) has(number uint32) bool {
 	_, logged := c.inWAL[number]
 	return logged || number > 0 && number <= c.pages
 }
 
-// each calls f with every row of every table, in the order of the pages. Rows that cannot be
-// put together are left out.
-func (c *carver) each(f func(at cell, rowID int64, columns []any)) {
+// Each calls f with every row of every table, in the order of the pages. Rows that cannot be
+// put together are left out. Columns are nil, int64, float64, string or []byte.
+func (c *File) Each(f func(at Cell, rowID int64, columns []any)) {
 	buf := make([]byte, c.pageSize)
 	for number := range c.numbers() {
 		if c.page(number, buf) != nil {
@@ -153,14 +156,14 @@ func (c *carver) each(f func(at cell, rowID int64, columns []any)) {
 		for i := range count {
 			offset := int(binary.BigEndian.Uint16(buf[start+8+2*i:]))
 			if rowID, columns, err := c.row(buf, offset); err == nil {
-				f(cell{number, uint16(i)}, rowID, columns)
+				f(Cell{number, uint16(i)}, rowID, columns)
 			}
 		}
 	}
 }
 
-// at reads the row at a place that each gave.
-func (c *carver) at(p cell) (rowID int64, columns []any, err error) {
+// At reads the row at a place that Each gave.
+func (c *File) At(p Cell) (rowID int64, columns []any, err error) {
 	buf := make([]byte, c.pageSize)
 	if err := c.page(p.page, buf); err != nil {
 		return 0, nil, err
@@ -173,13 +176,13 @@ func (c *carver) at(p cell) (rowID int64, columns []any, err error) {
 }
 
 // row decodes the cell at offset of a page.
-func (c *carver) row(page []byte, offset int) (rowID int64, columns []any, err error) {
+func (c *File) row(page []byte, offset int) (rowID int64, columns []any, err error) {
 	if offset >= len(page) {
 		return 0, nil, errCarve
 	}
 	size, rest, ok := varint(page[offset:])
 	id, rest, ok2 := varint(rest)
-	if !ok || !ok2 || size == 0 || size > maxCarved {
+	if !ok || !ok2 || size == 0 || size > min(maxCarved, uint64(c.pageSize)*uint64(int(c.pages)+len(c.inWAL))) {
 		return 0, nil, errCarve
 	}
 	payload, err := c.payload(rest, int(size))
@@ -191,7 +194,7 @@ func (c *carver) row(page []byte, offset int) (rowID int64, columns []any, err e
 }
 
 // payload joins the part of a row that is in its page with the parts in overflow pages.
-func (c *carver) payload(local []byte, size int) ([]byte, error) {
+func (c *File) payload(local []byte, size int) ([]byte, error) {
 	most := c.pageSize - 35
 	inPage := size
 	if size > most {
@@ -211,11 +214,12 @@ func (c *carver) payload(local []byte, size int) ([]byte, error) {
 		return nil, errCarve
 	}
 	next := binary.BigEndian.Uint32(local[inPage:])
-	buf := make([]byte, c.pageSize)
+	buf, seen := make([]byte, c.pageSize), make(map[uint32]bool)
 	for len(out) < size {
-		if !c.has(next) {
+		if !c.has(next) || seen[next] {
 			return nil, errCarve
 		}
+		seen[next] = true
 		if err := c.page(next, buf); err != nil {
 			return nil, err
 		}

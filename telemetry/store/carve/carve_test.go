@@ -1,4 +1,4 @@
-package store
+package carve
 
 import (
 	"encoding/binary"
@@ -32,16 +32,16 @@ func FuzzCarve(f *testing.F) {
 		if os.WriteFile(path, main, 0o600) != nil || os.WriteFile(path+"-wal", wal, 0o600) != nil {
 			t.Skip("no room for the files")
 		}
-		c, err := newCarver(path)
+		c, err := Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		rows, pictures := c.survey()
-		for _, p := range append(rows, pictures...) {
-			if _, _, err := c.at(p.at); err != nil {
-				t.Errorf("row %d was there and is not: %v", p.id, err)
+		c.Each(func(at Cell, id int64, columns []any) {
+			again, _, err := c.At(at)
+			if err != nil || again != id {
+				t.Errorf("row %d at %+v: got %d, %v the second time", id, at, again, err)
 			}
-		}
+		})
 	})
 }
