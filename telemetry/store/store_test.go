@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"image"
@@ -122,6 +123,36 @@ func TestAlertsAreStoredOnce(t *testing.T) {
 	}
 	if out := put(t, s, alertOf("a", 1, 0, 1), alertOf("a", 1, 3, 5)); fates(out) != "10" || out[1].Missing != 1 {
 		t.Errorf("got %+v after opening again", out)
+	}
+}
+
+// A backup as the runbook makes it, while the store is written to.
+func TestBackupOfAnOpenStore(t *testing.T) {
+	dir := t.TempDir()
+	path, backup := filepath.Join(dir, "ground.db"), filepath.Join(dir, "backup.db")
+	s := open(t, path)
+	put(t, s, alertOf("a", 1, 0, 1), alertOf("a", 2, 0, 2))
+	other, err := sql.Open("sqlite", "file:"+path)
+	if err == nil {
+		_, err = other.Exec("VACUUM INTO ?", backup)
+	}
+	if err = errors.Join(err, other.Close()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, alertOf("a", 3, 0, 3))
+	if other, err = sql.Open("sqlite", "file:"+backup); err == nil {
+		_, err = other.Exec("UPDATE meta SET value = lower(hex(randomblob(8))) WHERE key = 'epoch'")
+	}
+	if err = errors.Join(err, other.Close()); err != nil {
+		t.Fatal(err)
+	}
+	restored := open(t, backup)
+	feed, err := restored.Feed(t.Context(), 0, 100)
+	if err != nil || len(feed) != 2 || restored.Salvaged() != nil || restored.Epoch() == s.Epoch() {
+		t.Errorf("got %d rows, %v, want the 2 of the moment of the backup", len(feed), err)
+	}
+	if out := put(t, restored, alertOf("a", 2, 0, 2), alertOf("a", 3, 0, 3)); fates(out) != "10" {
+		t.Errorf("got fates %s, want what is in the backup known and the rest new", fates(out))
 	}
 }
 
