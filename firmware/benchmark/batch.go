@@ -99,27 +99,17 @@ func fill(batch *ort.Net, inputs [][]float32, i int) {
 // batches are measured so, in turns; others are scored by their single runs.
 func (r *run) scenarios(ctx context.Context, e *engine.Engine, modes []*subject, single []bench.Timing,
 	clock bench.Clock) error {
-	nets := make([]*ort.Net, len(modes))
-	defer func() {
-		for _, n := range nets {
-			if n != nil {
-				n.Close()
-			}
-		}
-	}()
 	var subjects []bench.Subject
-	for i, s := range modes {
-		if !slices.ContainsFunc(r.Scenarios, bench.Scenario.Several) || s.line.Provider != string(infer.CPU) {
+	batched := map[*subject]int{} // to its place among the subjects
+	for _, s := range modes {
+		net := r.batchOf(e, s)
+		if net == nil {
 			continue
 		}
-		n, err := openBatch(e.Runtime(), s.Data, r.Model, bench.Samples, r.Session.Threads, r.inputs)
-		if err != nil {
-			r.Warn(fmt.Errorf("mode %s takes one picture a run: %w", s.Mode, err))
-			continue
-		}
-		nets[i] = n
-		subjects = append(subjects, bench.Subject{Name: s.Mode, Run: n.Run,
-			Prepare: func(i int) { fill(n, r.inputs, bench.Samples*i) }})
+		defer net.Close()
+		batched[s] = len(subjects)
+		subjects = append(subjects, bench.Subject{Name: s.Mode, Run: net.Run,
+			Prepare: func(i int) { fill(net, r.inputs, bench.Samples*i) }})
 	}
 	plan := bench.Plan{Turns: r.Plan.Turns, Runs: max(1, r.Plan.Runs/bench.Samples), Warm: 1}
 	batches, err := bench.Interleave(ctx, subjects, plan, clock,
@@ -128,17 +118,27 @@ func (r *run) scenarios(ctx context.Context, e *engine.Engine, modes []*subject,
 		return err
 	}
 	for i, s := range modes {
-		batch := nets[i] != nil
 		for _, kind := range r.Scenarios {
-			if batch && kind.Several() {
-				s.line.Scenarios = append(s.line.Scenarios, kind.Score(batches[0].Wall, bench.Samples))
-			} else {
-				s.line.Scenarios = append(s.line.Scenarios, kind.Score(single[i].Wall, 1))
+			result := kind.Score(single[i].Wall, 1)
+			if at, ok := batched[s]; ok && kind.Several() {
+				result = kind.Score(batches[at].Wall, bench.Samples)
 			}
-		}
-		if batch {
-			batches = batches[1:]
+			s.line.Scenarios = append(s.line.Scenarios, result)
 		}
 	}
 	return nil
+}
+
+// batchOf opens a mode for the pictures of one query, nil where no scenario
+// asks for it or the model takes one picture at a time.
+func (r *run) batchOf(e *engine.Engine, s *subject) *ort.Net {
+	if !slices.ContainsFunc(r.Scenarios, bench.Scenario.Several) || s.line.Provider != string(infer.CPU) {
+		return nil
+	}
+	net, err := openBatch(e.Runtime(), s.Data, r.Model, bench.Samples, r.Session.Threads, r.inputs)
+	if err != nil {
+		r.Warn(fmt.Errorf("mode %s takes one picture a run: %w", s.Mode, err))
+		return nil
+	}
+	return net
 }

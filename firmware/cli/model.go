@@ -115,44 +115,20 @@ func printModel(s Streams, m *infer.Model) error {
 // printTensors tells what goes in and out, the files and the decision.
 func printTensors(m *infer.Model, row func(name string, value any)) {
 	in := m.Input
-	row(
-		"input",
-		fmt.Sprintf(
-			"%s %v %s %s %s, %s, mean %v, std %v",
-			in.Name,
-			in.Shape,
-			in.DType,
-			in.Layout,
-			in.Order,
-			in.Fit,
-			in.Mean,
-			in.Std,
-		),
-	)
+	row("input", fmt.Sprintf("%s %v %s %s %s, %s, mean %v, std %v", in.Name, in.Shape, in.DType, in.Layout, in.Order,
+		in.Fit, in.Mean, in.Std))
 	row("output", fmt.Sprintf("%s %v %s", m.Output.Name, m.Output.Shape, m.Output.Kind))
 	for _, v := range m.Variants {
 		ood := ""
 		if v.OOD != nil {
 			ood = fmt.Sprintf(", unknown beyond %.1f", v.OOD.Threshold)
 		}
-		row(
-			v.String(),
-			fmt.Sprintf(
-				"%s, %d bytes, sha256 %.12s…, temperature %.3f, threshold %.3f%s",
-				v.File,
-				v.Bytes,
-				v.SHA256,
-				v.Temperature,
-				v.Threshold,
-				ood,
-			),
-		)
+		row(v.String(), fmt.Sprintf("%s, %d bytes, sha256 %.12s…, temperature %.3f, threshold %.3f%s", v.File, v.Bytes,
+			v.SHA256, v.Temperature, v.Threshold, ood))
 	}
 	if d := m.Decision; d.Window > 0 {
-		row(
-			"decision",
-			fmt.Sprintf("%d of %d frames, release %.3f, dwell %v", d.Agree, d.Window, d.Release, d.Dwell.Duration()),
-		)
+		row("decision", fmt.Sprintf("%d of %d frames, release %.3f, dwell %v", d.Agree, d.Window, d.Release,
+			d.Dwell.Duration()))
 	}
 }
 

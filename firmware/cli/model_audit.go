@@ -42,16 +42,9 @@ A NAME is a shipped model; its int8 file is audited.`,
 				return err
 			}
 			defer e.Close()
-			clean := true
-			for _, arg := range args {
-				line, err := auditOne(e, arg)
-				if err != nil {
-					return fmt.Errorf("audit %s: %w", arg, err)
-				}
-				clean = clean && len(line.Floats) == 0
-				if err := line.emit(s.Out, asJSON); err != nil {
-					return err
-				}
+			clean, err := auditAll(e, args, s.Out, asJSON)
+			if err != nil {
+				return err
 			}
 			if strict && !clean {
 				fmt.Fprintln(s.Err, "error: quantised operators run in float")
@@ -64,6 +57,23 @@ A NAME is a shipped model; its int8 file is audited.`,
 	c.Flags().BoolVar(&strict, "strict", false, "exit with 1 when a quantised operator runs in float")
 	c.Flags().StringVar(&library, "library", "", "path of libonnxruntime; found beside the program by default")
 	return c
+}
+
+// auditAll audits files or models in order, and says whether all of their
+// operators run on integers.
+func auditAll(e *engine.Engine, args []string, out io.Writer, asJSON bool) (clean bool, err error) {
+	clean = true
+	for _, arg := range args {
+		line, err := auditOne(e, arg)
+		if err != nil {
+			return false, fmt.Errorf("audit %s: %w", arg, err)
+		}
+		clean = clean && len(line.Floats) == 0
+		if err := line.emit(out, asJSON); err != nil {
+			return false, err
+		}
+	}
+	return clean, nil
 }
 
 func auditOne(e *engine.Engine, arg string) (*auditLine, error) {
