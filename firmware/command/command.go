@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"emberwing/telemetry/durable"
 	"emberwing/telemetry/wire"
 )
 
@@ -107,7 +108,7 @@ func (d *Desk) save() error {
 		return err
 	}
 	dir := filepath.Dir(d.opts.State)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := durable.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
 	tmp := d.opts.State + ".tmp"
@@ -117,7 +118,7 @@ func (d *Desk) save() error {
 	if err := os.Rename(tmp, d.opts.State); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // Append adds one line of JSON to a file and makes it durable. Verdicts of operators are
@@ -127,13 +128,13 @@ func Append(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
 	if err := writeSynced(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, append(line, '\n')); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 func writeSynced(path string, flag int, data []byte) error {
@@ -146,12 +147,4 @@ func writeSynced(path string, flag int, data []byte) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

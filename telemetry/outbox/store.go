@@ -15,6 +15,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"emberwing/telemetry/durable"
 )
 
 // Layout of the file: bucket "alerts" maps the sequence number (big endian, so that keys
@@ -60,7 +62,7 @@ type contents struct {
 // openStore opens the file and reads all of it once. A damaged file is moved aside, a
 // fresh one takes its place, and what could be read is returned.
 func openStore(path string, maxBytes int) (*store, contents, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, contents{}, err
 	}
 	s, found, err := tryOpen(path, maxBytes)
@@ -87,7 +89,7 @@ func tryOpen(path string, maxBytes int) (*store, contents, error) {
 		found, err = s.readAll()
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = durable.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		s.abandon()
@@ -360,19 +362,6 @@ func moveAside(path string) (string, error) {
 		if err := os.Rename(path, to); err != nil {
 			return "", fmt.Errorf("move damaged outbox aside: %w", err)
 		}
-		return to, syncDir(filepath.Dir(path))
+		return to, durable.SyncDir(filepath.Dir(path))
 	}
-}
-
-// syncDir makes the entries of a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	return nil
 }

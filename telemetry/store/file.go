@@ -26,15 +26,6 @@ func lockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
 // isDamage tells a file that is broken from one that cannot be used now.
 func isDamage(err error) bool {
 	if errors.Is(err, ErrDamaged) {

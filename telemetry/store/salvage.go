@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"emberwing/telemetry/durable"
 	"emberwing/telemetry/store/carve"
 	"emberwing/telemetry/wire"
 )
@@ -80,7 +81,7 @@ func (s *Store) finishRescue() error {
 	if err := os.Rename(done, s.path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(s.path))
+	return durable.SyncDir(filepath.Dir(s.path))
 }
 
 func keptName(path string, at time.Time) string {

@@ -24,6 +24,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"emberwing/telemetry/durable"
 	"emberwing/telemetry/wire"
 )
 
@@ -130,7 +131,7 @@ func (s *Store) connect() (err error) {
 	if err := s.checkRows(); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(s.path))
+	return durable.SyncDir(filepath.Dir(s.path))
 }
 
 const maxLog = 64 << 20 // bytes to which the write-ahead log is cut after it was longer

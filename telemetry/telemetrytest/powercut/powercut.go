@@ -5,7 +5,7 @@
 // every point of that record. At each point, what was synced is there; of what was not,
 // the disk may hold all, nothing, any beginning, any one piece, all but any one piece, a
 // piece of which only some sectors were written, or space that was given to the file and
-// never filled. A name is as durable as the last sync of its directory.
+// never filled; of few pieces, any choice. A name is as durable as the last sync of its directory.
 //
 // So the program under test can be opened on each state, and asked for what it had promised
 // by the lines printed until then.
@@ -35,6 +35,7 @@ const (
 	create        // name
 	rename        // name to target
 	remove        // name
+	mkdir         // name
 	syncFile      // node
 	syncDir       // name
 	mark          // a line printed
@@ -85,10 +86,11 @@ func (s State) Write(t testing.TB, dir string) {
 type disk struct {
 	nodes map[int][]byte
 	names map[string]int
+	dirs  map[string]bool // that the program made: whether they are there
 }
 
 func (d disk) clone() disk {
-	c := disk{nodes: make(map[int][]byte, len(d.nodes)), names: maps.Clone(d.names)}
+	c := disk{nodes: make(map[int][]byte, len(d.nodes)), names: maps.Clone(d.names), dirs: maps.Clone(d.dirs)}
 	for n, data := range d.nodes {
 		c.nodes[n] = bytes.Clone(data)
 	}
@@ -109,6 +111,8 @@ func (d disk) apply(o op) {
 		delete(d.names, o.name)
 	case remove:
 		delete(d.names, o.name)
+	case mkdir:
+		d.dirs[o.name] = true
 	}
 }
 
@@ -124,9 +128,21 @@ func (d disk) size(node int, n int64) {
 func (d disk) files() map[string][]byte {
 	files := make(map[string][]byte, len(d.names))
 	for name, node := range d.names {
-		files[name] = d.nodes[node]
+		if d.reachable(name) {
+			files[name] = d.nodes[node]
+		}
 	}
 	return files
+}
+
+// reachable reports whether all folders above a name are there.
+func (d disk) reachable(name string) bool {
+	for dir := filepath.Dir(name); dir != "."; dir = filepath.Dir(dir) {
+		if there, made := d.dirs[dir]; made && !there {
+			return false
+		}
+	}
+	return true
 }
 
 // States goes through every state. The same files with the same promises come once.
@@ -142,7 +158,7 @@ func (t *Trace) States() iter.Seq[State] {
 			seen[h] = true
 			return yield(s)
 		}
-		w := walk{durable: disk{map[int][]byte{}, map[string]int{}}}
+		w := walk{durable: disk{map[int][]byte{}, map[string]int{}, t.made()}}
 		for i, o := range t.ops {
 			if o.kind >= syncFile && !w.cut(i, emit) {
 				return
@@ -151,6 +167,17 @@ func (t *Trace) States() iter.Seq[State] {
 		}
 		w.cut(len(t.ops), emit)
 	}
+}
+
+// made returns the folders that the program makes, none of which is there at first.
+func (t *Trace) made() map[string]bool {
+	dirs := make(map[string]bool)
+	for _, o := range t.ops {
+		if o.kind == mkdir {
+			dirs[o.name] = false
+		}
+	}
+	return dirs
 }
 
 func (s State) hash(seed maphash.Seed) uint64 {
@@ -222,6 +249,26 @@ func (w *walk) cut(at int, emit func(State) bool) bool {
 				variant(fmt.Sprintf("piece %d torn, the rest kept", k), slices.Concat(before, []op{torn}, after))
 		}
 		if !ok {
+			return false
+		}
+	}
+	return w.subsets(variant)
+}
+
+// subsets emits every choice of what was not synced, as long as there are few pieces.
+func (w *walk) subsets(variant func(name string, parts []op) bool) bool {
+	const most = 7
+	if len(w.pending) > most {
+		return true
+	}
+	for chosen := range 1 << len(w.pending) {
+		var parts []op
+		for k, p := range w.pending {
+			if chosen>>k&1 == 1 {
+				parts = append(parts, p)
+			}
+		}
+		if !variant(fmt.Sprintf("pieces %b of %d kept", chosen, len(w.pending)), parts) {
 			return false
 		}
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 // calls are what a program can change files with, and what tells where.
-const calls = "open,openat,creat,lseek,write,writev,pwrite64,ftruncate,fallocate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat"
+const calls = "open,openat,creat,lseek,write,writev,pwrite64,ftruncate,fallocate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat," +
+	"mkdir,mkdirat,pwritev,pwritev2,copy_file_range,sendfile,link,linkat,truncate"
 
 // Record runs a program that changes files below dir and prints lines, until it ends, and
 // returns what it did. Paths must be absolute. Without strace the test is skipped, and fails
@@ -111,6 +112,16 @@ func (p *parser) call(name, args string, result int64) error {
 			return fmt.Errorf("got %d names, want 2", len(texts))
 		}
 		p.rename(string(texts[0]), string(texts[1]))
+		return nil
+	case "mkdir", "mkdirat":
+		if dir, ok := p.inside(string(texts[0])); ok {
+			p.ops = append(p.ops, op{kind: mkdir, name: dir})
+		}
+		return nil
+	case "link", "linkat", "truncate":
+		if _, ok := p.inside(string(texts[0])); ok {
+			return fmt.Errorf("%s is not known here", name)
+		}
 		return nil
 	case "unlink", "unlinkat":
 		p.remove(string(texts[0]))
