@@ -49,6 +49,9 @@ func (p *Plan) Write(ranges map[string]calib.Range) (*Result, error) {
 			return nil, fmt.Errorf("quantise value %q: %w", name, err)
 		}
 	}
+	if p.Profile.Placement == Everywhere {
+		w.guard()
+	}
 	return &w.result, w.g.Sort()
 }
 
