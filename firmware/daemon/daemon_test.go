@@ -195,7 +195,8 @@ func TestFlightThenKill(t *testing.T) {
 	f := launch(t, dir, configFor(dir, broker.URL()))
 	telemetrytest.Eventually(t, "status, statistics, health and a fire from begin to end", func() bool {
 		k := kinds(station)
-		return k[wire.KindStatus] > 0 && k[wire.KindStats] > 1 && k[wire.KindHealth] > 1 && phases(station, wire.TaskFire) == "begin update end"
+		return k[wire.KindStatus] > 0 && k[wire.KindStats] > 1 && k[wire.KindHealth] > 1 && phases(station,
+			wire.TaskFire) == "begin update end"
 	})
 	checkEvidence(t, station)
 	checkPictures(t, filepath.Join(dir, "pictures"))
@@ -317,7 +318,8 @@ func TestInterruptWithoutBroker(t *testing.T) {
 	station := newStation(t, broker)
 	launch(t, dir, configFor(dir, broker.URL()))
 	want := f.raised()
-	telemetrytest.Eventually(t, "the alerts of the flight before", func() bool { return len(alerts(station)) >= len(want) })
+	telemetrytest.Eventually(t, "the alerts of the flight before",
+		func() bool { return len(alerts(station)) >= len(want) })
 	if got := alerts(station)[:len(want)]; strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("got %v, want %v first", got, want)
 	}
@@ -372,7 +374,8 @@ func TestExitCodesAndErrors(t *testing.T) {
 		{"strict without a GPU", strings.Replace(good, `["cpu"]`, "[\"tensorrt\"]\nstrict = true", 1), ExitFailed,
 			[]string{"libonnxruntime_providers_tensorrt.so"}, true},
 		{"missing video", good + "[gesture]\nenabled = false\n", ExitFailed, []string{"camera.source", "no such file"}, true},
-		{"unknown model", strings.Replace(good, "[fire]", "[fire]\nmodel = \"flame\"", 1), ExitFailed, []string{"flame", "one of fire fire-gate fire-nano fire-seg gesture hand"}, true},
+		{"unknown model", strings.Replace(good, "[fire]", "[fire]\nmodel = \"flame\"", 1), ExitFailed, []string{"flame",
+			"one of fire fire-gate fire-nano fire-seg gesture hand"}, true},
 	}
 	for _, c := range cases {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
@@ -428,7 +431,8 @@ func TestStationAndDroneAgree(t *testing.T) {
 	dir, metrics := t.TempDir(), freeAddress(t)
 	small := strings.NewReplacer(`ack = "broker"`, `ack = "receipt"`, "[camera]\n", "[camera]\nwidth = 320\nheight = 240\n")
 	text := small.Replace(configFor(dir, broker.URL())) + "[gesture]\nenabled = false\n" +
-		fmt.Sprintf("[commands]\nkeys = [%q]\nstate = %q\n[metrics]\nlisten = %q\n", station.PublicKey(), filepath.Join(dir, "commands.json"), metrics)
+		fmt.Sprintf("[commands]\nkeys = [%q]\nstate = %q\n[metrics]\nlisten = %q\n", station.PublicKey(), filepath.Join(dir,
+			"commands.json"), metrics)
 	f := launch(t, dir, text)
 	telemetrytest.Eventually(t, "the link", func() bool { return strings.Contains(f.text(), "mqtt link up") })
 	for _, c := range []struct{ verb, args, want string }{
@@ -466,7 +470,10 @@ func TestStationAndDroneAgree(t *testing.T) {
 		t.Errorf("got exit code %d", code)
 	}
 	want := f.raised()
-	telemetrytest.Eventually(t, "every alert is in the store", func() bool { return len(storedAlerts(t, db)) >= len(want) })
+	telemetrytest.Eventually(t, "every alert is in the store", func() bool {
+		return len(storedAlerts(t,
+			db)) >= len(want)
+	})
 	if diff := cmp.Diff(want, storedAlerts(t, db)); diff != "" {
 		t.Errorf("raised and stored (-want +got):\n%s", diff)
 	}
@@ -483,7 +490,8 @@ func startStation(t *testing.T, url string) (*store.Store, *ground.Station) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ground.NewStation(ground.StationOptions{Broker: mqtt.Broker{URL: url}, Name: "hill", Store: db, Key: key, Log: telemetrytest.Quiet(),
+	s, err := ground.NewStation(ground.StationOptions{Broker: mqtt.Broker{URL: url}, Name: "hill", Store: db, Key: key,
+		Log:   telemetrytest.Quiet(),
 		Retry: time.Second, Backoff: mqtt.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)

@@ -136,7 +136,10 @@ func (f *flight) change() {
 	if err := f.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 		f.t.Fatal(err)
 	}
-	telemetrytest.Eventually(f.t, "the disk has changed", func() bool { return strings.Count(f.text(), "disk changed: <nil>") > done })
+	telemetrytest.Eventually(f.t, "the disk has changed", func() bool {
+		return strings.Count(f.text(),
+			"disk changed: <nil>") > done
+	})
 }
 
 // more waits until the daemon has raised more alerts than it has now.
@@ -164,7 +167,10 @@ func TestDiskTrouble(t *testing.T) {
 				}
 				f.change()
 			}
-			telemetrytest.Eventually(t, "alerts in memory", func() bool { return strings.Count(f.text(), "kept in memory only") >= 3 })
+			telemetrytest.Eventually(t, "alerts in memory", func() bool {
+				return strings.Count(f.text(),
+					"kept in memory only") >= 3
+			})
 			f.change()
 			f.more()
 			before := strings.Count(f.text(), "kept in memory only")

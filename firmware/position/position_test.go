@@ -16,7 +16,8 @@ func TestViewTurnsWithTheFinding(t *testing.T) {
 		fov, x float64
 		want   float64
 	}{
-		{heading(90), 60, 0.5, 90}, {heading(90), 60, 1, 120}, {heading(90), 60, 0, 60}, {heading(10), 60, 0, 340}, {heading(350), 60, 1, 20},
+		{heading(90), 60, 0.5, 90}, {heading(90), 60, 1, 120}, {heading(90), 60, 0, 60}, {heading(10), 60, 0, 340},
+		{heading(350), 60, 1, 20},
 		{heading(90), 0, 1, 90}, {heading(0), 90, 0.75, math.Atan(0.5) * 180 / math.Pi},
 	}
 	for _, c := range cases {
@@ -32,7 +33,8 @@ func TestViewTurnsWithTheFinding(t *testing.T) {
 
 func TestCircleStaysOnItsRadius(t *testing.T) {
 	start := time.Now()
-	c := &position.Circle{Centre: wire.Position{Lat: 46.5, Lon: 7.25, AltM: 900, UncertaintyM: 5}, RadiusM: 400, Period: time.Minute, Start: start}
+	c := &position.Circle{Centre: wire.Position{Lat: 46.5, Lon: 7.25, AltM: 900, UncertaintyM: 5}, RadiusM: 400,
+		Period: time.Minute, Start: start}
 	for i := range 60 {
 		f := c.Fix(start.Add(time.Duration(i) * time.Second))
 		north := (f.Position.Lat - 46.5) * 111_195

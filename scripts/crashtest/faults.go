@@ -86,7 +86,8 @@ func (w *world) chaos(ctx context.Context) error {
 		f := list[w.rng.IntN(len(list))]
 		at := time.Duration(w.rng.Int64N(int64(chaosTime)))
 		until := at + time.Duration(w.rng.Int64N(int64(longestFault)))
-		w.verdict.Faults = append(w.verdict.Faults, fmt.Sprintf("%s %v..%v", f.name, at.Round(time.Millisecond), until.Round(time.Millisecond)))
+		w.verdict.Faults = append(w.verdict.Faults, fmt.Sprintf("%s %v..%v", f.name, at.Round(time.Millisecond),
+			until.Round(time.Millisecond)))
 		plan = append(plan, moment{at, f.strike}, moment{until, f.heal})
 	}
 	slices.SortStableFunc(plan, func(a, b moment) int { return int(a.at - b.at) })

@@ -150,8 +150,10 @@ func (o *options) all(ctx context.Context, stdout, stderr io.Writer) int {
 	if o.json {
 		_ = json.NewEncoder(stdout).Encode(total)
 	} else {
-		fmt.Fprintf(stdout, "%d runs from seed %d, %d faults: %d alerts raised, %d stored; %d lost, %d duplicate rows, %d shown twice; %d runs failed; %.0f s\n",
-			total.Runs, total.Seed, total.Faults, total.Raised, total.Stored, total.Lost, total.Duplicates, total.ShownTwice, total.Failed, total.Seconds)
+		fmt.Fprintf(stdout, "%d runs from seed %d, %d faults: %d alerts raised, %d stored; "+
+			"%d lost, %d duplicate rows, %d shown twice; %d runs failed; %.0f s\n",
+			total.Runs, total.Seed, total.Faults, total.Raised, total.Stored, total.Lost, total.Duplicates, total.ShownTwice,
+			total.Failed, total.Seconds)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -204,7 +206,8 @@ func (o *options) print(w io.Writer, v verdict, err error) {
 		_ = json.NewEncoder(w).Encode(line)
 		return
 	}
-	fmt.Fprintf(w, "seed %d (%s): %d faults, %d raised, %d stored, %.1f s", v.Seed, v.Broker, len(v.Faults), v.Raised, v.Stored, v.Seconds)
+	fmt.Fprintf(w, "seed %d (%s): %d faults, %d raised, %d stored, %.1f s", v.Seed, v.Broker, len(v.Faults), v.Raised,
+		v.Stored, v.Seconds)
 	if err != nil || !v.ok() {
 		fmt.Fprintf(w, " FAILED: %v lost %v, %d missing numbers, refused %v, duplicates %v, shown twice %v, not raised %v; "+
 			"faults %v; logs in %s; repeat with --runs 1 --seed %d",

@@ -37,14 +37,21 @@ func TestJudge(t *testing.T) {
 		want                  verdict
 		ok                    bool
 	}{
-		"all well":      {counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1, "a/1": 1}, 0, verdict{Raised: 2, Stored: 2}, true},
-		"lost":          {counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1}, counts{"a/0": 1}, 1, verdict{Raised: 2, Stored: 1, Lost: []string{"a/1"}}, false},
-		"stored twice":  {counts{"a/0": 1}, counts{"a/0": 2}, counts{"a/0": 1}, 0, verdict{Raised: 1, Stored: 1, Duplicates: []string{"a/0"}}, false},
-		"shown twice":   {counts{"a/0": 1}, counts{"a/0": 1}, counts{"a/0": 2}, 0, verdict{Raised: 1, Stored: 1, ShownTwice: []string{"a/0"}}, false},
-		"not shown":     {counts{"a/0": 1}, counts{"a/0": 1}, counts{}, 0, verdict{Raised: 1, Stored: 1, Unseen: []string{"a/0"}}, false},
-		"a kill's":      {counts{"a/0": 1}, counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1, "a/1": 1}, 1, verdict{Raised: 1, Stored: 2}, true},
-		"out of naught": {counts{"a/0": 1}, counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1, "a/1": 1}, 0, verdict{Raised: 1, Stored: 2, Phantoms: []string{"a/1"}}, false},
-		"nothing done":  {counts{}, counts{}, counts{}, 0, verdict{}, false},
+		"all well": {counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1, "a/1": 1}, 0,
+			verdict{Raised: 2, Stored: 2}, true},
+		"lost": {counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1}, counts{"a/0": 1}, 1, verdict{Raised: 2, Stored: 1,
+			Lost: []string{"a/1"}}, false},
+		"stored twice": {counts{"a/0": 1}, counts{"a/0": 2}, counts{"a/0": 1}, 0, verdict{Raised: 1, Stored: 1,
+			Duplicates: []string{"a/0"}}, false},
+		"shown twice": {counts{"a/0": 1}, counts{"a/0": 1}, counts{"a/0": 2}, 0, verdict{Raised: 1, Stored: 1,
+			ShownTwice: []string{"a/0"}}, false},
+		"not shown": {counts{"a/0": 1}, counts{"a/0": 1}, counts{}, 0, verdict{Raised: 1, Stored: 1,
+			Unseen: []string{"a/0"}}, false},
+		"a kill's": {counts{"a/0": 1}, counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1, "a/1": 1}, 1, verdict{Raised: 1,
+			Stored: 2}, true},
+		"out of naught": {counts{"a/0": 1}, counts{"a/0": 1, "a/1": 1}, counts{"a/0": 1, "a/1": 1}, 0, verdict{Raised: 1,
+			Stored: 2, Phantoms: []string{"a/1"}}, false},
+		"nothing done": {counts{}, counts{}, counts{}, 0, verdict{}, false},
 	}
 	for name, c := range cases {
 		var v verdict

@@ -29,7 +29,8 @@ type verdict struct {
 }
 
 func (v *verdict) ok() bool {
-	return len(v.Lost)+len(v.Duplicates)+len(v.ShownTwice)+len(v.Unseen)+len(v.Phantoms)+len(v.Refused)+v.Resets+v.Gaps == 0 &&
+	return len(v.Lost)+len(v.Duplicates)+len(v.ShownTwice)+len(v.Unseen)+len(v.Phantoms)+
+		len(v.Refused)+v.Resets+v.Gaps == 0 &&
 		v.Raised > 0
 }
 

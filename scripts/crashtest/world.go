@@ -128,7 +128,8 @@ func (w *world) prepareBroker() (err error) {
 	if w.feed, err = link.New("127.0.0.1:0", address); err != nil {
 		return err
 	}
-	conf := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location %s/\nautosave_interval 1\nautosave_on_changes true\n",
+	conf := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\npersistence true\n"+
+		"persistence_location %s/\nautosave_interval 1\nautosave_on_changes true\n",
 		w.brokerPort, w.path("broker"))
 	if os.Geteuid() == 0 {
 		conf += "user root\n" // else it gives up root and cannot write to the folder
@@ -153,13 +154,15 @@ func (w *world) prepareStation() error {
 	}
 	listen := "127.0.0.1:" + strconv.Itoa(port)
 	w.operator.url = "http://" + listen
-	args := []string{filepath.Join(w.opts.bin, "emberwing"), "ground", "--listen", listen, "--store", w.path("ground.db"), "--name", "crash"}
+	args := []string{filepath.Join(w.opts.bin, "emberwing"), "ground", "--listen", listen, "--store",
+		w.path("ground.db"), "--name", "crash"}
 	if w.mosquitto {
 		args = append(args, "--broker", w.feed.URL())
 	} else {
 		args = append(args, "--mqtt-listen", "127.0.0.1:"+strconv.Itoa(w.brokerPort))
 	}
-	w.station, err = newProcess(w.dir, "ground", args, []string{"EMBERTEST_CLOCK=" + w.path("ground.clock")}, func(line string) {
+	env := []string{"EMBERTEST_CLOCK=" + w.path("ground.clock")}
+	w.station, err = newProcess(w.dir, "ground", args, env, func(line string) {
 		if m := keyLine.FindStringSubmatch(line); m != nil {
 			select {
 			case w.keys <- m[1]:
@@ -186,7 +189,8 @@ func (w *world) prepareDrone(key string) error {
 	}
 	args := []string{filepath.Join(w.opts.bin, "emberwingd"), "--config", w.path("fire.toml")}
 	var err error
-	w.drone, err = newProcess(w.dir, "drone", args, []string{"EMBERTEST_CLOCK=" + w.path("drone.clock")}, func(line string) {
+	env := []string{"EMBERTEST_CLOCK=" + w.path("drone.clock")}
+	w.drone, err = newProcess(w.dir, "drone", args, env, func(line string) {
 		if m := alertLine.FindStringSubmatch(line); m != nil {
 			w.raised.add(m[1] + "/" + m[2])
 		}

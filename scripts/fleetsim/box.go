@@ -87,7 +87,10 @@ func (b *box) Receive(stored []wire.Range) (ids []outbox.ID, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.items[outbox.Alerts] = slices.DeleteFunc(b.items[outbox.Alerts], func(i outbox.Item) bool {
-		gone := slices.ContainsFunc(stored, func(r wire.Range) bool { return r.Boot == b.boot && r.From <= i.Seq && i.Seq <= r.To })
+		gone := slices.ContainsFunc(stored, func(r wire.Range) bool {
+			return r.Boot == b.boot && r.From <= i.Seq &&
+				i.Seq <= r.To
+		})
 		if gone {
 			ids = append(ids, i.ID)
 		}

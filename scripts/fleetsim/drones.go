@@ -142,7 +142,8 @@ func (s *swarm) alert(d *drone) *wire.Alert {
 	}
 	h := s.header(d)
 	a := &wire.Alert{
-		Header: h, Event: wire.EventID(d.name, d.boot, uint64(d.event)), Task: wire.TaskFire, Phase: phase, Revision: d.revision, Label: "smoke",
+		Header: h, Event: wire.EventID(d.name, d.boot, uint64(d.event)), Task: wire.TaskFire, Phase: phase,
+		Revision: d.revision, Label: "smoke",
 		Started: h.Captured, Evidence: wire.Evidence{
 			Agree: 6, Window: 8, Score: 2.25, Calibrated: 0.87, Peak: 0.9, Threshold: 0.6, Release: 0.4, DwellMS: 400,
 			Scores:   wire.Scores{{Label: "nofire", Score: 0.13}, {Label: "smoke", Score: 0.8}, {Label: "fire", Score: 0.07}},

@@ -57,12 +57,14 @@ func parse(args []string) (o options, err error) {
 	f.StringVar(&o.broker, "broker", "", "address of a broker that runs already; by default a mosquitto is started")
 	f.BoolVar(&o.cluster, "cluster", false, "start a cluster of three of our own brokers instead")
 	f.BoolVar(&o.killNode, "kill-node", false, "kill one broker of the cluster in the middle of the measurement")
-	f.BoolVar(&o.storm, "storm", false, "kill the broker after the measurement, start it again, and time the reconnect of all")
+	f.BoolVar(&o.storm, "storm", false, "kill the broker after the measurement, start it again,"+
+		" and time the reconnect of all")
 	f.DurationVar(&o.patience, "patience", 5*time.Minute, "for everything to arrive, once nothing more is raised")
 	if err := f.Parse(args); err != nil {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if o.drones < 1 || o.rate < 1 || o.seconds < 1 || o.killNode && !o.cluster || o.storm && (o.broker != "" || o.cluster) || f.NArg() > 0 {
+	if o.drones < 1 || o.rate < 1 || o.seconds < 1 || o.killNode && !o.cluster ||
+		o.storm && (o.broker != "" || o.cluster) || f.NArg() > 0 {
 		return o, fmt.Errorf("%w: want positive numbers; --kill-node needs --cluster; --storm needs a mosquitto of its own",
 			errUsage)
 	}
@@ -294,7 +296,8 @@ func (r *rig) collect() {
 	raised := r.swarm.raised()
 	rep.Missing, rep.Repeated = r.reader.compare(raised)
 	rep.Jumps = r.reader.jumps
-	rep.ToReader, rep.ToPage, rep.Whole = summarise(&r.reader.ingest), summarise(&r.page.ingest), summarise(&r.reader.whole)
+	rep.ToReader, rep.ToPage, rep.Whole = summarise(&r.reader.ingest), summarise(&r.page.ingest),
+		summarise(&r.reader.whole)
 	rep.Behind = summarise(&r.swarm.putLate)
 	rep.StationMB = r.station.memory()
 	for _, p := range r.brokers.members {

@@ -37,7 +37,8 @@ func TestSequenceIsBounded(t *testing.T) {
 		s.Note("b", n)
 	}
 	if len(s.Missing) > maxGaps || s.GivenUp+s.Count() != 499 {
-		t.Errorf("got %d gaps, %d given up and %d missing, want at most %d gaps and 499 in all", len(s.Missing), s.GivenUp, s.Count(), maxGaps)
+		t.Errorf("got %d gaps, %d given up and %d missing, want at most %d gaps and 499 in all", len(s.Missing), s.GivenUp,
+			s.Count(), maxGaps)
 	}
 }
 

@@ -95,7 +95,8 @@ func (g *generation) blame() {
 		return
 	}
 	what := fmt.Sprintf("%s %d ends every connection: %v", id.Lane, id.Seq, err)
-	g.pipe.opts.Log.Error("message set aside: the broker does not take it; check its permissions and its size limit", "message", what)
+	g.pipe.opts.Log.Error("message set aside: the broker does not take it; check its permissions and its size limit",
+		"message", what)
 	g.pipe.count(func(s *Stats) { s.Dead++; s.LastDead = what })
 	if id.Lane == outbox.Bulk {
 		if err := g.pipe.box.Bury(id); err != nil {
@@ -119,5 +120,6 @@ func (g *generation) underWay() (ids []outbox.ID) {
 // peerClosed reports whether a connection ended by the will of the other side, in contrast
 // to one that fell silent.
 func peerClosed(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
 }

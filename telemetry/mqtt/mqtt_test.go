@@ -24,8 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestBrokerURLs(t *testing.T) {
 	for url, ok := range map[string]bool{
-		"tcp://h:1": true, "mqtt://h": true, "ssl://h:8883": true, "tls://h": true, "mqtts://[::1]:8883": true, "tcp://user:pw@h": true,
-		"": false, "h:1883": false, "http://h": false, "tcp://": false, "tcp://:1883": false, "tcp://h:port": false, "ws://h": false, "tcp://h\x7f": false,
+		"tcp://h:1": true, "mqtt://h": true, "ssl://h:8883": true, "tls://h": true, "mqtts://[::1]:8883": true,
+		"tcp://user:pw@h": true,
+		"":                false, "h:1883": false, "http://h": false, "tcp://": false, "tcp://:1883": false, "tcp://h:port": false,
+		"ws://h": false, "tcp://h\x7f": false,
 	} {
 		err := mqtt.Broker{URL: url}.Validate()
 		if (err == nil) != ok || (err != nil && !errors.Is(err, mqtt.ErrURL)) {
@@ -38,7 +40,8 @@ const secret = "s3cr3t-pa55"
 
 func TestSecretsStayOutOfErrors(t *testing.T) {
 	for _, url := range []string{
-		"tcp://u:" + secret + "@", "http://u:" + secret + "@h", "tcp://u:" + secret + "@h:nope", "tcp://u:" + secret + "@127.0.0.1:1", "://" + secret,
+		"tcp://u:" + secret + "@", "http://u:" + secret + "@h", "tcp://u:" + secret + "@h:nope",
+		"tcp://u:" + secret + "@127.0.0.1:1", "://" + secret,
 	} {
 		_, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: url}, mqtt.Session{ClientID: "x"})
 		if err == nil || strings.Contains(err.Error(), secret) {
@@ -100,7 +103,8 @@ func telemetryBox(t *testing.T) *outbox.Box {
 }
 
 func TestRunOnlyOnce(t *testing.T) {
-	p, err := mqtt.New(mqtt.Options{Broker: mqtt.Broker{URL: "tcp://127.0.0.1:1"}, Status: telemetrytest.Status("b"), Log: telemetrytest.Quiet()}, telemetryBox(t))
+	p, err := mqtt.New(mqtt.Options{Broker: mqtt.Broker{URL: "tcp://127.0.0.1:1"}, Status: telemetrytest.Status("b"),
+		Log: telemetrytest.Quiet()}, telemetryBox(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +167,8 @@ func deafServer(t *testing.T, serve func(net.Conn)) string {
 
 func TestDialGivesUpOnASilentBroker(t *testing.T) {
 	url := deafServer(t, func(net.Conn) {})
-	_, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: url, ConnectTimeout: 20 * time.Millisecond}, mqtt.Session{ClientID: "x"})
+	_, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: url, ConnectTimeout: 20 * time.Millisecond},
+		mqtt.Session{ClientID: "x"})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want a deadline exceeded", err)
 	}
@@ -206,7 +211,8 @@ func connack(c net.Conn) {
 // A peer that reads nothing fills the send buffer; pings queue behind it.
 func TestFullSendBufferIsNoticed(t *testing.T) {
 	url := deafServer(t, connack)
-	c, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: url, WriteTimeout: 200 * time.Millisecond}, mqtt.Session{ClientID: "x"})
+	c, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: url, WriteTimeout: 200 * time.Millisecond},
+		mqtt.Session{ClientID: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,8 @@ func slowDrone(t testing.TB) (*logbook, *outbox.Box, string) {
 	}
 	boot := wire.NewBoot()
 	backlog(t, box, boot, bigBacklog)
-	pipe, err := mqtt.New(mqtt.Options{Broker: mqtt.Broker{URL: slow.URL()}, Status: telemetrytest.Status(boot), Log: telemetrytest.Quiet()}, box)
+	pipe, err := mqtt.New(mqtt.Options{Broker: mqtt.Broker{URL: slow.URL()}, Status: telemetrytest.Status(boot),
+		Log: telemetrytest.Quiet()}, box)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +175,8 @@ func TestAlertOvertakesBacklog(t *testing.T) {
 	for range 5 {
 		before, _ := overtake(t, book, box, boot)
 		if onTheWire := time.Duration(before) * 8 * time.Second / slowLink; onTheWire > alertBudget {
-			t.Errorf("got %d bytes of statistics before the alert, which take %v, want at most %v", before, onTheWire, alertBudget)
+			t.Errorf("got %d bytes of statistics before the alert, which take %v, want at most %v", before, onTheWire,
+				alertBudget)
 		}
 	}
 	if left := box.Stats().BulkBytes; left < bigBacklog/2 {
@@ -256,7 +258,8 @@ const dayChild = "EMBERWING_DAY_OFFLINE"
 
 func dayOffline(t *testing.T) {
 	const fileLimit, bulkLimit, residentLimit = 16 << 20, 1 << 20, 8 << 20
-	box, err := outbox.Open(outbox.Options{Path: filepath.Join(memoryDir(t), "outbox.db"), BulkBytes: bulkLimit, MaxFileBytes: fileLimit})
+	box, err := outbox.Open(outbox.Options{Path: filepath.Join(memoryDir(t), "outbox.db"), BulkBytes: bulkLimit,
+		MaxFileBytes: fileLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +286,8 @@ func dayOffline(t *testing.T) {
 	if s.BulkBytes > bulkLimit || s.BulkMerged == 0 {
 		t.Errorf("got %+v, want statistics merged within %d bytes", s, bulkLimit)
 	}
-	t.Logf("%d alerts, file %d bytes; statistics: %d waiting in %d bytes, %d merged, %d dropped", alerts, s.FileBytes, s.BulkDepth, s.BulkBytes, s.BulkMerged, s.BulkDropped)
+	t.Logf("%d alerts, file %d bytes; statistics: %d waiting in %d bytes, %d merged, %d dropped", alerts, s.FileBytes,
+		s.BulkDepth, s.BulkBytes, s.BulkMerged, s.BulkDropped)
 	alertsLeaveFirst(t, box, boot, alerts)
 }
 
@@ -322,7 +326,8 @@ func memoryDir(t *testing.T) string {
 func offline(t *testing.T, box *outbox.Box, boot string, length time.Duration, look func(time.Duration)) (alerts int) {
 	pipe, err := mqtt.New(mqtt.Options{
 		Broker:  mqtt.Broker{URL: "tcp://127.0.0.1:1"}, // refused at once
-		Backoff: mqtt.Backoff{Min: time.Second, Max: 5 * time.Minute}, Status: telemetrytest.Status(boot), Log: telemetrytest.Quiet(),
+		Backoff: mqtt.Backoff{Min: time.Second, Max: 5 * time.Minute}, Status: telemetrytest.Status(boot),
+		Log: telemetrytest.Quiet(),
 	}, box)
 	if err != nil {
 		t.Fatal(err)
@@ -362,7 +367,8 @@ func smallStats(boot string) *wire.Stats {
 	for i := range 150 {
 		h.Record(time.Duration(5+i%7) * time.Millisecond)
 	}
-	m := &wire.Stats{Header: telemetrytest.Header(boot), PeriodMS: 10_000, Frames: wire.Frames{Captured: 150, Inferred: 150}}
+	m := &wire.Stats{Header: telemetrytest.Header(boot), PeriodMS: 10_000, Frames: wire.Frames{Captured: 150,
+		Inferred: 150}}
 	for _, stage := range []string{"capture", "preprocess", "infer", "decide", "capture-decision", "enqueue"} {
 		m.Stages = append(m.Stages, wire.Stage{Name: stage, Histogram: h.Wire()})
 	}
@@ -393,7 +399,8 @@ func putEvent(t *testing.T, box *outbox.Box, boot string) int {
 func alertsLeaveFirst(t *testing.T, box *outbox.Box, boot string, alerts int) {
 	t.Helper()
 	book, address := newLogbook(t)
-	pipe, err := mqtt.New(mqtt.Options{Broker: mqtt.Broker{URL: "tcp://" + address}, Status: telemetrytest.Status(boot), Log: telemetrytest.Quiet()}, box)
+	pipe, err := mqtt.New(mqtt.Options{Broker: mqtt.Broker{URL: "tcp://" + address}, Status: telemetrytest.Status(boot),
+		Log: telemetrytest.Quiet()}, box)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -401,7 +408,11 @@ func alertsLeaveFirst(t *testing.T, box *outbox.Box, boot string, alerts int) {
 	done := make(chan error, 1)
 	go func() { done <- pipe.Run(ctx) }()
 	defer func() { stop(); <-done }()
-	telemetrytest.Eventually(t, "everything is sent", func() bool { s := box.Stats(); return s.AlertDepth == 0 && s.BulkDepth == 0 })
+	telemetrytest.Eventually(t, "everything is sent", func() bool {
+		s := box.Stats()
+		return s.AlertDepth == 0 &&
+			s.BulkDepth == 0
+	})
 	const window = 16 // the last alerts may be under way when the first statistics go
 	got, first := map[string]int{}, ""
 	for _, e := range book.since(0) {

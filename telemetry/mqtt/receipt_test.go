@@ -71,7 +71,8 @@ func (c *confirmer) times(seq uint64) int {
 // confirm publishes a receipt, signed when there is a key.
 func (c *confirmer) confirm(key ed25519.PrivateKey, boot string, from, to uint64) {
 	c.t.Helper()
-	r := &wire.Receipt{Header: telemetrytest.Header(boot), Station: "hill", Stored: []wire.Range{{Boot: boot, From: from, To: to}}}
+	r := &wire.Receipt{Header: telemetrytest.Header(boot), Station: "hill", Stored: []wire.Range{{Boot: boot, From: from,
+		To: to}}}
 	if key != nil {
 		if err := wire.Sign(r, key); err != nil {
 			c.t.Fatal(err)
@@ -124,7 +125,11 @@ func TestAlertsWithoutReceiptAreSentAgain(t *testing.T) {
 		t.Errorf("got %+v, want the time since when alerts wait for a receipt", s)
 	}
 	c.confirm(nil, d.Boot, 1, 2)
-	telemetrytest.Eventually(t, "nothing waits", func() bool { s := d.Pipe.Stats(); return s.Unreceipted == 0 && s.WaitingFrom.IsZero() })
+	telemetrytest.Eventually(t, "nothing waits", func() bool {
+		s := d.Pipe.Stats()
+		return s.Unreceipted == 0 &&
+			s.WaitingFrom.IsZero()
+	})
 	if depth := d.Box.Stats().AlertDepth; depth != 0 {
 		t.Errorf("got %d alerts in the outbox, want 0", depth)
 	}

@@ -77,14 +77,16 @@ func (a *authority) broker(shift time.Duration) *broker.Broker {
 // files writes authority, certificate and key of a drone.
 func (a *authority) files(dir string) mqtt.Certificates {
 	a.t.Helper()
-	c := mqtt.Certificates{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), Name: "127.0.0.1"}
+	c := mqtt.Certificates{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"),
+		Key: filepath.Join(dir, "key.pem"), Name: "127.0.0.1"}
 	cert, key := a.issue(&x509.Certificate{NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
 	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	for path, block := range map[string]*pem.Block{
-		c.CA: {Type: "CERTIFICATE", Bytes: a.cert.Raw}, c.Cert: {Type: "CERTIFICATE", Bytes: cert.Raw}, c.Key: {Type: "EC PRIVATE KEY", Bytes: der},
+		c.CA: {Type: "CERTIFICATE", Bytes: a.cert.Raw}, c.Cert: {Type: "CERTIFICATE", Bytes: cert.Raw},
+		c.Key: {Type: "EC PRIVATE KEY", Bytes: der},
 	} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			a.t.Fatal(err)
@@ -128,7 +130,8 @@ func TestCertificatesAreChecked(t *testing.T) {
 		{"expired, no clock", a.broker(-24 * time.Hour).URL(), func(c *mqtt.Certificates) { c.ClockSet = never }, ""},
 		{"not yet valid", a.broker(24 * time.Hour).URL(), func(*mqtt.Certificates) {}, "not yet valid"},
 		{"not yet valid, no clock", a.broker(24 * time.Hour).URL(), func(c *mqtt.Certificates) { c.ClockSet = never }, ""},
-		{"another authority, no clock", newAuthority(t).broker(0).URL(), func(c *mqtt.Certificates) { c.ClockSet = never }, "unknown authority"},
+		{"another authority, no clock", newAuthority(t).broker(0).URL(), func(c *mqtt.Certificates) { c.ClockSet = never },
+			"unknown authority"},
 	}
 	for _, c := range cases {
 		files := a.files(t.TempDir())

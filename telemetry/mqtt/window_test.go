@@ -147,7 +147,10 @@ func TestSilentBrokerIsGivenUp(t *testing.T) {
 	d := telemetrytest.NewDrone(t, url, func(o *mqtt.Options) { o.AckTimeout = 50 * time.Millisecond })
 	d.WaitConnected()
 	d.Raise("a")
-	telemetrytest.Eventually(t, "given up", func() bool { return strings.Contains(d.Pipe.Stats().LastError, "no acknowledgement") })
+	telemetrytest.Eventually(t, "given up", func() bool {
+		return strings.Contains(d.Pipe.Stats().LastError,
+			"no acknowledgement")
+	})
 	if d.Box.Stats().AlertDepth != 1 {
 		t.Error("the alert is gone")
 	}

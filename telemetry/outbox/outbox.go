@@ -200,7 +200,8 @@ func (b *Box) encode(m wire.Message, lane Lane) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	return Item{ID: ID{lane, h.Seq}, Topic: m.Topic().String(), Payload: bytes.Clone(payload)}, nil // without spare capacity
+	return Item{ID: ID{lane, h.Seq}, Topic: m.Topic().String(), Payload: bytes.Clone(payload)},
+		nil // without spare capacity
 }
 
 func (b *Box) putAlert(item Item) error {

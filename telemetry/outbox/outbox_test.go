@@ -33,7 +33,8 @@ func header() wire.Header {
 
 func alert(label string) *wire.Alert {
 	return &wire.Alert{
-		Header: header(), Task: wire.TaskFire, Phase: wire.PhaseBegin, Label: label, Started: wire.At(time.Unix(1_700_000_000, 0)),
+		Header: header(), Task: wire.TaskFire, Phase: wire.PhaseBegin, Label: label,
+		Started: wire.At(time.Unix(1_700_000_000, 0)),
 		Evidence: wire.Evidence{Agree: 6, Window: 8, Model: wire.Model{
 			Name: "fire", SHA256: strings.Repeat("a", 64),
 			RequestedPrecision: "fp32", EffectivePrecision: "fp32", RequestedProvider: "cpu", EffectiveProvider: "cpu",
@@ -149,7 +150,8 @@ func TestBulkDropsTheOldest(t *testing.T) {
 	b := open(t, outbox.Options{BulkBytes: 1500})
 	for i := range 10 {
 		h := health() // one that says something new each time
-		h.Conditions = []wire.Condition{{Code: fmt.Sprint("c", i), Severity: wire.SeverityInfo, Since: wire.At(time.Unix(1, 0))}}
+		h.Conditions = []wire.Condition{{Code: fmt.Sprint("c", i), Severity: wire.SeverityInfo, Since: wire.At(time.Unix(1,
+			0))}}
 		put(t, b, h)
 	}
 	s := b.Stats()
@@ -162,7 +164,8 @@ func TestBulkDropsTheOldest(t *testing.T) {
 	}
 	big := health()
 	for range 10 {
-		big.Conditions = append(big.Conditions, wire.Condition{Code: "x", Severity: wire.SeverityInfo, Text: strings.Repeat("x", 200), Since: wire.At(time.Unix(1, 0))})
+		big.Conditions = append(big.Conditions, wire.Condition{Code: "x", Severity: wire.SeverityInfo,
+			Text: strings.Repeat("x", 200), Since: wire.At(time.Unix(1, 0))})
 	}
 	if err := b.Put(big); err == nil || b.Stats().BulkDropped != s.BulkDropped+1 {
 		t.Errorf("a message larger than the lane: got error %v, want one and the drop counted", err)

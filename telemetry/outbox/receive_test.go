@@ -22,7 +22,8 @@ func TestReceiptDeletesWhatItNames(t *testing.T) {
 	other.Event = "an event"
 	put(t, b, other, alert("e"))
 
-	got, err := b.Receive([]wire.Range{{Boot: "b00t", From: 2, To: 4}, {Boot: "b00t", From: 3, To: 3}, {Boot: "nobody", From: 1, To: wire.MaxSeq}})
+	got, err := b.Receive([]wire.Range{{Boot: "b00t", From: 2, To: 4}, {Boot: "b00t", From: 3, To: 3}, {Boot: "nobody",
+		From: 1, To: wire.MaxSeq}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,8 @@ func TestBackloggedStatisticsAreMerged(t *testing.T) {
 		timed += s.Stages[0].Histogram.Count
 	}
 	if frames != 100*n || timed != 100*n || period != 10_000*n || len(all) >= n {
-		t.Errorf("got %d frames, %d of them timed, over %d ms in %d messages, want all of %d in fewer messages", frames, timed, period, len(all), n)
+		t.Errorf("got %d frames, %d of them timed, over %d ms in %d messages, want all of %d in fewer messages", frames,
+			timed, period, len(all), n)
 	}
 	if last := all[len(all)-1]; last.Seq != b.Stats().Queued {
 		t.Errorf("got %d as the newest number, want %d", last.Seq, b.Stats().Queued)

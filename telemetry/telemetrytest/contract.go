@@ -47,7 +47,8 @@ func Quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 
 // Header returns the header of the one drone of the contract, at this moment.
 func Header(boot string) wire.Header {
-	return wire.Header{Fleet: "valley", Drone: "kite.7", Boot: boot, Captured: wire.At(time.Now()), Clock: wire.ClockSystem}
+	return wire.Header{Fleet: "valley", Drone: "kite.7", Boot: boot, Captured: wire.At(time.Now()),
+		Clock: wire.ClockSystem}
 }
 
 // Alert returns a valid alert that begins an event.
@@ -241,7 +242,8 @@ func everythingArrives(t *testing.T, b Broker) {
 	d := NewDrone(t, b.URL())
 	s.WaitState("online")
 	for _, m := range []wire.Message{
-		Alert(d.Boot, "smoke"), &wire.Stats{Header: Header(d.Boot), PeriodMS: 1000}, &wire.Health{Header: Header(d.Boot), State: wire.HealthOK},
+		Alert(d.Boot, "smoke"), &wire.Stats{Header: Header(d.Boot), PeriodMS: 1000}, &wire.Health{Header: Header(d.Boot),
+			State: wire.HealthOK},
 		&wire.Result{Header: Header(d.Boot), Verb: "mute", Outcome: "done"},
 	} {
 		if err := d.Box.Put(m); err != nil {
@@ -256,7 +258,8 @@ func everythingArrives(t *testing.T, b Broker) {
 			t.Errorf("%s has no publish time", r.Message.Head().Kind)
 		}
 	}
-	want := map[wire.Kind]int{wire.KindStatus: 1, wire.KindAlert: 1, wire.KindStats: 1, wire.KindHealth: 1, wire.KindResult: 1}
+	want := map[wire.Kind]int{wire.KindStatus: 1, wire.KindAlert: 1, wire.KindStats: 1, wire.KindHealth: 1,
+		wire.KindResult: 1}
 	if diff := cmp.Diff(want, kinds); diff != "" {
 		t.Errorf("kinds (-want +got):\n%s", diff)
 	}

@@ -39,7 +39,8 @@ func NewPrometheus(t testing.TB, targets ...string) *Prometheus {
 		t.Fatal(err)
 	}
 	p := &Prometheus{t: t, at: freeAddr(t).String()}
-	cmd := exec.Command(path, "--config.file", file, "--storage.tsdb.path", dir, "--web.listen-address", p.at, "--log.level", "error")
+	cmd := exec.Command(path, "--config.file", file, "--storage.tsdb.path", dir, "--web.listen-address", p.at,
+		"--log.level", "error")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,8 @@ func ParseKey(text string) (ed25519.PublicKey, error) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(text), keyPrefix)
 	b, err := base64.StdEncoding.DecodeString(rest)
 	if !ok || err != nil || len(b) != ed25519.PublicKeySize {
-		return nil, fmt.Errorf("read key: got %s, want %s and the base64 of %d bytes", clip(text), keyPrefix, ed25519.PublicKeySize)
+		return nil, fmt.Errorf("read key: got %s, want %s and the base64 of %d bytes", clip(text), keyPrefix,
+			ed25519.PublicKeySize)
 	}
 	return b, nil
 }

@@ -131,7 +131,8 @@ func (h *Histogram) check(c *checker) {
 	c.intRange("min_ns", h.MinNS, 0, h.MaxNS)
 	c.intRange("first", int64(h.First), 0, MaxBuckets-1)
 	if len(h.Counts) > MaxBuckets-h.First {
-		c.fail("counts", fmt.Sprintf("%d buckets from %d", len(h.Counts), h.First), fmt.Sprintf("at most %d in all", MaxBuckets))
+		c.fail("counts", fmt.Sprintf("%d buckets from %d", len(h.Counts), h.First), fmt.Sprintf("at most %d in all",
+			MaxBuckets))
 		return
 	}
 	var sum uint64

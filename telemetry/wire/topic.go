@@ -122,7 +122,8 @@ func UplinkFilters(fleet string) ([]string, error) {
 		return nil, err
 	}
 	base := strings.TrimSuffix(all, "#")
-	return []string{base + "status", base + "alert/+", base + "stats", base + "health", base + "picture", base + "cmd/result"}, nil
+	return []string{base + "status", base + "alert/+", base + "stats", base + "health", base + "picture",
+		base + "cmd/result"}, nil
 }
 
 // CommandFilter is the subscription to every command for one drone.

@@ -60,7 +60,7 @@ type Header struct {
 	Seq uint64 `json:"seq"`
 
 	Captured  Time        `json:"captured"`  // wall time at which the frame (or the reading) was taken
-	MonoNS    int64       `json:"mono_ns"`   // the same instant on the drone's monotonic clock, ns since boot of the daemon
+	MonoNS    int64       `json:"mono_ns"`   // the same instant by the monotonic clock, ns since the daemon began
 	Clock     ClockSource `json:"clock"`     // what set the wall clock
 	Published Time        `json:"published"` // wall time of the latest attempt to send; set by Stamp
 }
@@ -109,6 +109,7 @@ func (h *Header) check(c *checker, kind Kind) {
 	c.count("seq", h.Seq)
 	c.instant("captured", h.Captured)
 	c.intRange("mono_ns", h.MonoNS, 0, MaxSeq)
-	c.oneOf("clock", string(h.Clock), string(ClockNone), string(ClockRTC), string(ClockNTP), string(ClockGPS), string(ClockSystem))
+	c.oneOf("clock", string(h.Clock), string(ClockNone), string(ClockRTC), string(ClockNTP), string(ClockGPS),
+		string(ClockSystem))
 	c.optionalInstant("published", h.Published)
 }

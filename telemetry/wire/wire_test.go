@@ -55,7 +55,8 @@ func fireBegin() *wire.Alert {
 func gestureEnd() *wire.Alert {
 	a := fireBegin()
 	a.Header = header(44)
-	a.Event, a.Task, a.Phase, a.Revision, a.Label = "kite-7-0123456789abcdef-42", wire.TaskGesture, wire.PhaseEnd, 2, "palm"
+	a.Event, a.Task, a.Phase, a.Revision, a.Label = "kite-7-0123456789abcdef-42", wire.TaskGesture, wire.PhaseEnd, 2,
+		"palm"
 	a.Ended = wire.At(t0.Add(time.Second))
 	a.Evidence.Scores = wire.Scores{{Label: "palm", Score: 0.9}, {Label: "other", Score: 0.1}}
 	a.Evidence.Snapshot, a.Evidence.Position = nil, nil
@@ -68,11 +69,13 @@ func stats() *wire.Stats {
 		Frames: wire.Frames{Captured: 300, Replaced: 1, Inferred: 299},
 		Stages: []wire.Stage{
 			{Name: "infer", Histogram: wire.Histogram{
-				SubBits: 4, Count: 299, SumNS: 2_392_000_000, MinNS: 7_900_000, MaxNS: 8_400_000, First: 317, Counts: []uint64{290, 0, 9}}},
+				SubBits: 4, Count: 299, SumNS: 2_392_000_000, MinNS: 7_900_000, MaxNS: 8_400_000, First: 317,
+				Counts: []uint64{290, 0, 9}}},
 			{Name: "decide", Histogram: wire.Histogram{SubBits: 4}},
 		},
-		Models:    []wire.Model{model()},
-		Telemetry: wire.Delivery{Queued: 90, Sent: 85, Acked: 80, Resent: 2, Dropped: 3, AlertDepth: 1, BulkDepth: 4, BulkBytes: 2048, Connections: 2},
+		Models: []wire.Model{model()},
+		Telemetry: wire.Delivery{Queued: 90, Sent: 85, Acked: 80, Resent: 2, Dropped: 3, AlertDepth: 1, BulkDepth: 4,
+			BulkBytes: 2048, Connections: 2},
 	}
 }
 
@@ -80,7 +83,8 @@ func health() *wire.Health {
 	return &wire.Health{
 		Header: header(1031), State: wire.HealthAlarm,
 		Conditions: []wire.Condition{{
-			Code: "provider-fallback", Severity: wire.SeverityAlarm, Text: "asked for TensorRT, runs on cpu: install libnvinfer", Since: wire.At(t0)}},
+			Code: "provider-fallback", Severity: wire.SeverityAlarm,
+			Text: "asked for TensorRT, runs on cpu: install libnvinfer", Since: wire.At(t0)}},
 		Source:    &wire.SourceState{Name: "csi0", State: "reopening", Gaps: 1, GapMS: 2100, Missed: 3, Reopens: 1},
 		Link:      &wire.LinkState{Connected: true, Generation: 2, Failures: 1, LastError: "connection reset"},
 		Models:    []wire.Model{model()},
@@ -90,7 +94,8 @@ func health() *wire.Health {
 }
 
 func status(s wire.StatusState) *wire.Status {
-	m := &wire.Status{Header: header(0), State: s, Generation: 2, Software: "emberwing 0.1.0", Board: "jetson-nano", Started: wire.At(t0.Add(-time.Hour))}
+	m := &wire.Status{Header: header(0), State: s, Generation: 2, Software: "emberwing 0.1.0", Board: "jetson-nano",
+		Started: wire.At(t0.Add(-time.Hour))}
 	if s == wire.Offline {
 		m.Reason = "connection lost"
 	}
@@ -157,21 +162,31 @@ func samples() map[string]wire.Message {
 		"health_ok":         &wire.Health{Header: header(1033), State: wire.HealthOK},
 		"status_online":     status(wire.Online),
 		"status_offline":    status(wire.Offline),
-		"result":            &wire.Result{Header: header(45), Verb: "snapshot", Counter: 7, Outcome: "refused", Text: "signature does not match"},
-		"alert_fire_sight":  fireSight(),
-		"health_full":       healthFull(),
-		"status_keys":       statusKeys(),
-		"picture":           &wire.Picture{Header: header(1034), Event: fireBegin().Event, Counter: 9, Width: 320, Height: 240, JPEG: jpeg()},
-		"cmd_acknowledge":   command(&wire.Command{Verb: wire.VerbAcknowledge, Counter: 7, ExpiresNS: 99e9, Acknowledge: &wire.Acknowledge{Event: fireBegin().Event, Verdict: wire.VerdictGlare, By: "ana", Note: "sun < 5° & low"}}),
-		"cmd_mute_sector":   command(&wire.Command{Verb: wire.VerbMute, Counter: 8, Mute: &wire.Mute{ID: "stack", Seconds: 3600, Task: wire.TaskFire, Sector: &wire.Sector{FromDeg: 350, ToDeg: 10}}}),
-		"cmd_mute_circle":   command(&wire.Command{Verb: wire.VerbMute, Counter: 8, Mute: &wire.Mute{ID: "camp", Seconds: 60, Circle: &wire.Circle{Lat: 46.5, Lon: 7.25, RadiusM: 300}}}),
-		"cmd_mute_polygon":  command(&wire.Command{Verb: wire.VerbMute, Counter: 8, Mute: &wire.Mute{ID: "yard", Seconds: 60, Polygon: []wire.Point{{Lat: 46.5, Lon: 7.25}, {Lat: 46.6, Lon: 7.25}, {Lat: 46.6, Lon: 7.3}}}}),
-		"cmd_mute_lift":     command(&wire.Command{Verb: wire.VerbMute, Counter: 9, Mute: &wire.Mute{ID: "yard"}}),
-		"cmd_threshold":     command(&wire.Command{Verb: wire.VerbThreshold, Counter: 10, Threshold: &wire.Threshold{Task: wire.TaskFire, Value: 0.7}}),
-		"cmd_snapshot":      command(&wire.Command{Verb: wire.VerbSnapshot, Counter: 11, Snapshot: &wire.Request{Event: fireBegin().Event, MaxBytes: 20000}}),
-		"cmd_profile":       command(&wire.Command{Verb: wire.VerbProfile, Counter: 12, Profile: &wire.Profile{Name: "narrow"}}),
-		"receipt_signed":    signed(&wire.Receipt{Header: header(0), Station: "hill-1", Stored: []wire.Range{{Boot: "0123456789abcdef", From: 1, To: 41}, {Boot: "older", From: 7, To: 7}}}),
-		"receipt":           &wire.Receipt{Header: header(0), Station: "hill-1", Stored: []wire.Range{{Boot: "0123456789abcdef", From: 1, To: 41}}},
+		"result": &wire.Result{Header: header(45), Verb: "snapshot", Counter: 7, Outcome: "refused",
+			Text: "signature does not match"},
+		"alert_fire_sight": fireSight(),
+		"health_full":      healthFull(),
+		"status_keys":      statusKeys(),
+		"picture": &wire.Picture{Header: header(1034), Event: fireBegin().Event, Counter: 9, Width: 320,
+			Height: 240, JPEG: jpeg()},
+		"cmd_acknowledge": command(&wire.Command{Verb: wire.VerbAcknowledge, Counter: 7, ExpiresNS: 99e9, Acknowledge: &wire.Acknowledge{Event: fireBegin().Event, Verdict: wire.VerdictGlare, By: "ana", Note: "sun < 5° & low"}}),
+		"cmd_mute_sector": command(&wire.Command{Verb: wire.VerbMute, Counter: 8, Mute: &wire.Mute{ID: "stack",
+			Seconds: 3600, Task: wire.TaskFire, Sector: &wire.Sector{FromDeg: 350, ToDeg: 10}}}),
+		"cmd_mute_circle": command(&wire.Command{Verb: wire.VerbMute, Counter: 8, Mute: &wire.Mute{ID: "camp",
+			Seconds: 60, Circle: &wire.Circle{Lat: 46.5, Lon: 7.25, RadiusM: 300}}}),
+		"cmd_mute_polygon": command(&wire.Command{Verb: wire.VerbMute, Counter: 8, Mute: &wire.Mute{ID: "yard",
+			Seconds: 60, Polygon: []wire.Point{{Lat: 46.5, Lon: 7.25}, {Lat: 46.6, Lon: 7.25}, {Lat: 46.6, Lon: 7.3}}}}),
+		"cmd_mute_lift": command(&wire.Command{Verb: wire.VerbMute, Counter: 9, Mute: &wire.Mute{ID: "yard"}}),
+		"cmd_threshold": command(&wire.Command{Verb: wire.VerbThreshold, Counter: 10,
+			Threshold: &wire.Threshold{Task: wire.TaskFire, Value: 0.7}}),
+		"cmd_snapshot": command(&wire.Command{Verb: wire.VerbSnapshot, Counter: 11,
+			Snapshot: &wire.Request{Event: fireBegin().Event, MaxBytes: 20000}}),
+		"cmd_profile": command(&wire.Command{Verb: wire.VerbProfile, Counter: 12,
+			Profile: &wire.Profile{Name: "narrow"}}),
+		"receipt_signed": signed(&wire.Receipt{Header: header(0), Station: "hill-1",
+			Stored: []wire.Range{{Boot: "0123456789abcdef", From: 1, To: 41}, {Boot: "older", From: 7, To: 7}}}),
+		"receipt": &wire.Receipt{Header: header(0), Station: "hill-1",
+			Stored: []wire.Range{{Boot: "0123456789abcdef", From: 1, To: 41}}},
 	}
 }
 
@@ -409,8 +424,10 @@ func TestTopics(t *testing.T) {
 
 func TestBadTopics(t *testing.T) {
 	for _, topic := range []string{
-		"", "ew/1/", "ew/1/f", "ew/1/f/d", "ew/1/f/d/", "ew/1/f/d/status/", "ew/1/f/d/status/x", "ew/1/f/d/alert", "ew/1/f/d/alert/",
-		"ew/1/f/d/alert/rain", "ew/1/f/d/cmd", "ew/1/f/d/cmd/", "ew/1/f/d/cmd/a/b", "ew/1/f/d/result", "ew/1/f/d/result/", "ew/1/f/d/what",
+		"", "ew/1/", "ew/1/f", "ew/1/f/d", "ew/1/f/d/", "ew/1/f/d/status/", "ew/1/f/d/status/x", "ew/1/f/d/alert",
+		"ew/1/f/d/alert/",
+		"ew/1/f/d/alert/rain", "ew/1/f/d/cmd", "ew/1/f/d/cmd/", "ew/1/f/d/cmd/a/b", "ew/1/f/d/result", "ew/1/f/d/result/",
+		"ew/1/f/d/what",
 		"ew/2/f/d/status", "EW/1/f/d/status", "ew/1//d/status", "ew/1/f//status", "ew/1/+/d/status", "ew/1/f/#/status",
 		"ew/1/f/a b/status", "ew/1/f/a\x00b/status", "ew/1/f/a\xffb/status", "ew/1/f/$d/status", "ew/1/f/a\u200bb/status",
 		"ew/1/f/" + strings.Repeat("d", wire.MaxID+1) + "/status",
@@ -424,7 +441,8 @@ func TestBadTopics(t *testing.T) {
 func TestTopicProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.StringN(1, 20, wire.MaxID)
-		topic := wire.Topic{Fleet: id.Draw(t, "fleet"), Drone: id.Draw(t, "drone"), Kind: wire.KindCommand, Sub: id.Draw(t, "verb")}
+		topic := wire.Topic{Fleet: id.Draw(t, "fleet"), Drone: id.Draw(t, "drone"), Kind: wire.KindCommand, Sub: id.Draw(t,
+			"verb")}
 		got, err := wire.ParseTopic(topic.String())
 		if valid := topic.Validate(); valid == nil && (err != nil || got != topic) {
 			t.Fatalf("valid %+v: got %+v, %v", topic, got, err)
@@ -441,7 +459,8 @@ func TestFilters(t *testing.T) {
 	if f, err := wire.FleetFilter("+"); f != "ew/1/+/+/#" || err != nil {
 		t.Errorf("got %s, %v", f, err)
 	}
-	want := []string{"ew/1/v/+/status", "ew/1/v/+/alert/+", "ew/1/v/+/stats", "ew/1/v/+/health", "ew/1/v/+/picture", "ew/1/v/+/cmd/result"}
+	want := []string{"ew/1/v/+/status", "ew/1/v/+/alert/+", "ew/1/v/+/stats", "ew/1/v/+/health", "ew/1/v/+/picture",
+		"ew/1/v/+/cmd/result"}
 	if f, err := wire.UplinkFilters("v"); !cmp.Equal(f, want) || err != nil {
 		t.Errorf("got %s, %v, want %s", f, err, want)
 	}

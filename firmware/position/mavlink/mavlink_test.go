@@ -60,7 +60,8 @@ func TestMessagesAreFoundInNoise(t *testing.T) {
 	damaged := slices.Clone(good)
 	damaged[15] ^= 1
 	unknown := []byte{magic2, 3, 0, 0, 1, 1, 1, 0, 0, 0, 1, 2, 3, 4, 5}
-	b := slices.Concat([]byte("noise"), damaged, unknown, good, frame(1, 1, globalPosition, positionPayload(1, 2, 3, 4)), good[:9])
+	b := slices.Concat([]byte("noise"), damaged, unknown, good, frame(1, 1, globalPosition, positionPayload(1, 2, 3, 4)),
+		good[:9])
 	var found []uint32
 	for {
 		m, rest, ok := next(b)
@@ -139,8 +140,10 @@ func TestImplausiblePositionsDoNotCount(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for address, ok := range map[string]bool{
-		"udp://:14550": true, "udp://127.0.0.1:14550": true, "serial:///dev/ttyTHS1:57600": true, "serial:///dev/serial/by-id/x:921600": true,
-		"": false, "udp://host": false, "tcp://:1": false, "serial:///dev/ttyTHS1": false, "serial:///dev/ttyTHS1:1234": false, "serial://:57600": false, "\x7f": false,
+		"udp://:14550": true, "udp://127.0.0.1:14550": true, "serial:///dev/ttyTHS1:57600": true,
+		"serial:///dev/serial/by-id/x:921600": true,
+		"":                                    false, "udp://host": false, "tcp://:1": false, "serial:///dev/ttyTHS1": false,
+		"serial:///dev/ttyTHS1:1234": false, "serial://:57600": false, "\x7f": false,
 	} {
 		if err := Validate(address); (err == nil) != ok {
 			t.Errorf("%q: got %v, want valid %v", address, err, ok)

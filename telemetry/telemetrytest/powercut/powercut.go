@@ -224,7 +224,8 @@ func (o op) settledBy(sync op) bool {
 	if o.kind <= truncate {
 		return sync.kind == syncFile && sync.node == o.node
 	}
-	return sync.kind == syncDir && (filepath.Dir(o.name) == sync.name || o.kind == rename && filepath.Dir(o.target) == sync.name)
+	return sync.kind == syncDir && (filepath.Dir(o.name) == sync.name || o.kind == rename &&
+		filepath.Dir(o.target) == sync.name)
 }
 
 // cut emits what a power cut here can leave.

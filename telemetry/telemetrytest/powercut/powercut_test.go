@@ -55,7 +55,8 @@ func save(mode, dir string) error {
 func broken(t *testing.T, mode string) (states, bad int) {
 	t.Helper()
 	dir := t.TempDir()
-	trace := powercut.Record(t, dir, os.Args[0], nil, []string{"EMBERWING_POWERCUT_CHILD=" + mode, "EMBERWING_POWERCUT_DIR=" + dir})
+	trace := powercut.Record(t, dir, os.Args[0], nil, []string{"EMBERWING_POWERCUT_CHILD=" + mode,
+		"EMBERWING_POWERCUT_DIR=" + dir})
 	work := filepath.Join(t.TempDir(), "work")
 	for s := range trace.States() {
 		states++

@@ -14,7 +14,8 @@ import (
 )
 
 // calls are what a program can change files with, and what tells where.
-const calls = "open,openat,creat,lseek,write,writev,pwrite64,ftruncate,fallocate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat," +
+const calls = "open,openat,creat,lseek,write,writev,pwrite64,ftruncate,fallocate,fsync,fdatasync," +
+	"rename,renameat,renameat2,unlink,unlinkat," +
 	"mkdir,mkdirat,pwritev,pwritev2,copy_file_range,sendfile,link,linkat,truncate"
 
 // Record runs a program that changes files below dir and prints lines, until it ends, and
@@ -31,7 +32,8 @@ func Record(t testing.TB, dir, program string, args, env []string) *Trace {
 		t.Skip(hint)
 	}
 	log := filepath.Join(t.TempDir(), "trace")
-	options := []string{"-f", "-y", "-xx", "-s", "16777216", "-e", "trace=" + calls, "-e", "signal=none", "-o", log, "--", program}
+	options := []string{"-f", "-y", "-xx", "-s", "16777216", "-e", "trace=" + calls, "-e", "signal=none", "-o", log,
+		"--", program}
 	cmd := exec.CommandContext(t.Context(), strace, append(options, args...)...)
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
