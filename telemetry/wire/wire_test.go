@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -272,9 +273,11 @@ func TestScoresKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// Each case replaces a part of a good message and must name the field.
-func TestDecodeNamesTheField(t *testing.T) {
-	cases := []struct{ msg, old, new, field string }{
+// fault replaces a part of a good message; the error must name the field.
+type fault struct{ msg, old, new, field string }
+
+func alertFaults() []fault {
+	return []fault{
 		{"alert_fire_begin", `"seq":41`, `"seq":-1`, "seq"},
 		{"alert_fire_begin", `"seq":41`, `"seq":9007199254740992`, "seq"},
 		{"alert_fire_begin", `"seq":41`, `"seq":1e99`, "seq"},
@@ -297,6 +300,17 @@ func TestDecodeNamesTheField(t *testing.T) {
 		{"alert_fire_begin", `"lat":46.5`, `"lat":91`, "evidence.position.lat"},
 		{"alert_fire_begin", `"width":640`, `"width":1e9`, "evidence.snapshot.width"},
 		{"alert_gesture_end", `"label":"palm"`, `"label":""`, "label"},
+		{"alert_fire_sight", `"area":0.021`, `"area":1.1`, "evidence.area"},
+		{"alert_fire_sight", `"box":[0.55`, `"box":[0.95`, "evidence.box.w"},
+		{"alert_fire_sight", `"box":[0.55`, `"box":[0,0.55`, "evidence.box"},
+		{"alert_fire_sight", `"heading_deg":341.5`, `"heading_deg":360`, "evidence.view.heading_deg"},
+		{"alert_fire_sight", `"score":1.25`, `"score":1e10`, "evidence.ood.score"},
+		{"alert_fire_sight", `"thumb":"/9j/`, `"thumb":"R0lG`, "evidence.thumb"},
+	}
+}
+
+func otherFaults() []fault {
+	return []fault{
 		{"stats", `"count":299`, `"count":298`, "stages[0].histogram.count"},
 		{"stats", `"counts":[290,0,9]`, `"counts":[290,0,-9]`, "stages.histogram.counts"},
 		{"stats", `"counts":[290,0,9]`, `"counts":[9007199254740993,0,9]`, "stages[0].histogram.counts"},
@@ -310,12 +324,6 @@ func TestDecodeNamesTheField(t *testing.T) {
 		{"receipt", `"from":1`, `"from":42`, "stored.from"},
 		{"receipt_signed", `"key":"`, `"key":"x`, "key"},
 		{"receipt_signed", `"signature":"`, `"signature":"AAAA`, "signature"},
-		{"alert_fire_sight", `"area":0.021`, `"area":1.1`, "evidence.area"},
-		{"alert_fire_sight", `"box":[0.55`, `"box":[0.95`, "evidence.box.w"},
-		{"alert_fire_sight", `"box":[0.55`, `"box":[0,0.55`, "evidence.box"},
-		{"alert_fire_sight", `"heading_deg":341.5`, `"heading_deg":360`, "evidence.view.heading_deg"},
-		{"alert_fire_sight", `"score":1.25`, `"score":1e10`, "evidence.ood.score"},
-		{"alert_fire_sight", `"thumb":"/9j/`, `"thumb":"R0lG`, "evidence.thumb"},
 		{"picture", `"jpeg":"/9j/`, `"jpeg":"R0lG`, "jpeg"},
 		{"picture", `"jpeg":"`, `"x":"`, "jpeg"},
 		{"health_full", `"free_bytes":`, `"free_bytes":-`, "disk.free_bytes"},
@@ -334,7 +342,10 @@ func TestDecodeNamesTheField(t *testing.T) {
 		{"cmd_snapshot", `"max_bytes":20000`, `"max_bytes":200000`, "snapshot.max_bytes"},
 		{"cmd_profile", `"name":"narrow"`, `"name":"turbo"`, "profile.name"},
 	}
-	for _, c := range cases {
+}
+
+func TestDecodeNamesTheField(t *testing.T) {
+	for _, c := range slices.Concat(alertFaults(), otherFaults()) {
 		t.Run(c.field+" "+c.new, func(t *testing.T) {
 			m := samples()[c.msg]
 			b := mustAppend(t, m)
