@@ -19,17 +19,54 @@ import (
 func (s *Station) API() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/feed", s.serveFeed)
-	mux.HandleFunc("GET /api/v1/events", s.serveEvents)
-	mux.HandleFunc("GET /api/v1/events/{id}", s.serveEvent)
-	mux.HandleFunc("GET /api/v1/events/{id}/picture", s.servePicture)
-	mux.HandleFunc("GET /api/v1/events/{id}/export", s.serveExport)
-	mux.HandleFunc("POST /api/v1/events/{id}/acknowledge", s.serveAcknowledge)
-	mux.HandleFunc("GET /api/v1/drones", s.serveDrones)
-	mux.HandleFunc("POST /api/v1/commands", s.serveCommand)
-	mux.HandleFunc("GET /api/v1/commands/{id}", s.serveOrder)
-	mux.HandleFunc("GET /api/v1/station", s.serveStation)
+	mux.Handle("GET /api/v1/events", answers(http.StatusOK, s.events))
+	mux.Handle("GET /api/v1/events/{id}", answersFor(s.event))
+	mux.Handle("GET /api/v1/events/{id}/picture", answersFor(s.picture))
+	mux.Handle("GET /api/v1/events/{id}/export", answersFor(s.export))
+	mux.Handle("POST /api/v1/events/{id}/acknowledge", answersFor(s.acknowledge))
+	mux.Handle("GET /api/v1/drones", answers(http.StatusOK, s.drones))
+	mux.Handle("POST /api/v1/commands", answers(http.StatusAccepted, s.command))
+	mux.Handle("GET /api/v1/commands/{id}", answersFor(s.order))
+	mux.Handle("GET /api/v1/station", answers(http.StatusOK, s.about))
 	mux.Handle("GET /metrics", s.metrics())
 	return mux
+}
+
+// file is an answer that is not JSON.
+type file struct {
+	contentType string
+	body        []byte
+}
+
+// answers makes a handler of a function that returns what is sent with that status, as JSON
+// unless it is a file, or an error.
+func answers(status int, f func(*http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v, err := f(r)
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		if plain, ok := v.(file); ok {
+			w.Header().Set("Content-Type", plain.contentType)
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			w.Header().Set("Cache-Control", "no-store")
+			_, _ = w.Write(plain.body) // a client that left needs no answer
+			return
+		}
+		reply(w, status, v)
+	})
+}
+
+// answersFor is answers with the number in the path.
+func answersFor(f func(*http.Request, int64) (any, error)) http.Handler {
+	return answers(http.StatusOK, func(r *http.Request) (any, error) {
+		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+		if err != nil || id < 1 {
+			return nil, fmt.Errorf("%w: got id %q, want a number from 1", errRequest, r.PathValue("id"))
+		}
+		return f(r, id)
+	})
 }
 
 const maxBody = 64 << 10 // bytes of a request
@@ -69,11 +106,11 @@ var errRequest = errors.New("bad request")
 
 // read decodes the body of a request strictly. It wants JSON by its type, which a form of
 // a foreign web site cannot send.
-func read(w http.ResponseWriter, r *http.Request, into any) error {
+func read(r *http.Request, into any) error {
 	if t := r.Header.Get("Content-Type"); t != "application/json" {
 		return fmt.Errorf("%w: got content type %q, want application/json", errRequest, t)
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return fmt.Errorf("%w: %w", errRequest, err)
@@ -81,26 +118,13 @@ func read(w http.ResponseWriter, r *http.Request, into any) error {
 	return nil
 }
 
-func pathID(r *http.Request) (int64, error) {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil || id < 1 {
-		return 0, fmt.Errorf("%w: got id %q, want a number from 1", errRequest, r.PathValue("id"))
-	}
-	return id, nil
-}
-
-func (s *Station) serveEvents(w http.ResponseWriter, r *http.Request) {
+func (s *Station) events(r *http.Request) (any, error) {
 	q, err := parseQuery(r)
 	if err != nil {
-		fail(w, err)
-		return
+		return nil, err
 	}
 	events, err := s.opts.Store.Events(r.Context(), q)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	reply(w, http.StatusOK, map[string]any{"events": events})
+	return map[string]any{"events": events}, err
 }
 
 // parseQuery refuses what it does not know: a filter with a typing error would show too much.
@@ -140,88 +164,44 @@ func parseQuery(r *http.Request) (q store.Query, err error) {
 	return q, nil
 }
 
-func (s *Station) serveEvent(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r)
-	if err != nil {
-		fail(w, err)
-		return
-	}
+func (s *Station) event(r *http.Request, id int64) (any, error) {
 	e, err := s.opts.Store.Event(r.Context(), id)
 	if err != nil {
-		fail(w, err)
-		return
+		return nil, err
 	}
 	steps, err := s.opts.Store.Steps(r.Context(), id)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	reply(w, http.StatusOK, map[string]any{"event": e, "steps": steps})
+	return map[string]any{"event": e, "steps": steps}, err
 }
 
-func (s *Station) servePicture(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r)
-	if err != nil {
-		fail(w, err)
-		return
-	}
+func (s *Station) picture(r *http.Request, id int64) (any, error) {
 	body, p, err := s.opts.Store.Picture(r.Context(), id)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", p.Type)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(body)
+	return file{p.Type, body}, err
 }
 
-func (s *Station) serveExport(w http.ResponseWriter, r *http.Request) {
+func (s *Station) export(r *http.Request, id int64) (any, error) {
 	format := export.Format(r.URL.Query().Get("format"))
-	id, err := pathID(r)
-	if err == nil && !slices.Contains(export.Formats(), format) {
-		err = fmt.Errorf("%w: got format %q, want one of %v", errRequest, format, export.Formats())
-	}
-	if err != nil {
-		fail(w, err)
-		return
+	if !slices.Contains(export.Formats(), format) {
+		return nil, fmt.Errorf("%w: got format %q, want one of %v", errRequest, format, export.Formats())
 	}
 	e, err := s.opts.Store.Event(r.Context(), id)
 	if err != nil {
-		fail(w, err)
-		return
+		return nil, err
 	}
 	body, err := export.Encode(format, &e, s.opts.Export)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", format.ContentType())
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(body)
+	return file{format.ContentType(), body}, err
 }
 
-func (s *Station) serveAcknowledge(w http.ResponseWriter, r *http.Request) {
+func (s *Station) acknowledge(r *http.Request, id int64) (any, error) {
 	var a Acknowledgement
-	id, err := pathID(r)
-	if err == nil {
-		err = read(w, r, &a)
-	}
-	if err != nil {
-		fail(w, err)
-		return
+	if err := read(r, &a); err != nil {
+		return nil, err
 	}
 	a.Event = id
 	e, err := s.Acknowledge(r.Context(), a)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	reply(w, http.StatusOK, map[string]any{"event": e})
+	return map[string]any{"event": e}, err
 }
 
-func (s *Station) serveCommand(w http.ResponseWriter, r *http.Request) {
+func (s *Station) command(r *http.Request) (any, error) {
 	var c struct {
 		Fleet    string          `json:"fleet"`
 		Drone    string          `json:"drone"`
@@ -229,30 +209,15 @@ func (s *Station) serveCommand(w http.ResponseWriter, r *http.Request) {
 		Args     json.RawMessage `json:"args"`
 		Operator string          `json:"operator"`
 	}
-	if err := read(w, r, &c); err != nil {
-		fail(w, err)
-		return
+	if err := read(r, &c); err != nil {
+		return nil, err
 	}
 	id, err := s.Command(r.Context(), c.Fleet, c.Drone, c.Verb, c.Args, c.Operator)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	reply(w, http.StatusAccepted, map[string]any{"id": id})
+	return map[string]any{"id": id}, err
 }
 
-func (s *Station) serveOrder(w http.ResponseWriter, r *http.Request) {
-	id, err := pathID(r)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	o, err := s.opts.Store.Order(r.Context(), id)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	reply(w, http.StatusOK, o)
+func (s *Station) order(r *http.Request, id int64) (any, error) {
+	return s.opts.Store.Order(r.Context(), id)
 }
 
 // droneView is a drone as the API shows it.
@@ -299,20 +264,20 @@ func (d *Drone) Depth() (alerts, bulk uint64) {
 	return latest.AlertDepth, latest.BulkDepth
 }
 
-func (s *Station) serveDrones(w http.ResponseWriter, r *http.Request) {
+func (s *Station) drones(*http.Request) (any, error) {
 	now := time.Now()
 	views := []droneView{}
 	for _, d := range s.Drones() {
 		views = append(views, viewOf(d, now))
 	}
-	reply(w, http.StatusOK, map[string]any{"drones": views})
+	return map[string]any{"drones": views}, nil
 }
 
-func (s *Station) serveStation(w http.ResponseWriter, r *http.Request) {
+func (s *Station) about(*http.Request) (any, error) {
 	peers := s.peers.list(time.Now())
 	slices.Sort(peers)
-	reply(w, http.StatusOK, map[string]any{
+	return map[string]any{
 		"station": s.opts.Name, "key": s.PublicKey(), "epoch": s.opts.Store.Epoch(), "last": s.opts.Store.Last(),
 		"stats": s.Stats(), "alarms": s.Alarms(), "stations": peers, "verdicts": wire.Verdicts(), "now": wire.At(time.Now()),
-	})
+	}, nil
 }

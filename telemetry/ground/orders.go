@@ -82,24 +82,8 @@ func commandOf(o *store.Order) (*wire.Command, error) {
 	c := &wire.Command{Verb: wire.Verb(o.Verb), Counter: 1, Key: "0000000000000000", Signature: make([]byte, 64)}
 	c.Header = wire.Header{V: wire.Version, Kind: wire.KindCommand, Fleet: o.Fleet, Drone: o.Drone, Boot: "unknown",
 		Captured: wire.At(time.Now()), Clock: wire.ClockSystem}
-	var args any
-	switch c.Verb {
-	case wire.VerbAcknowledge:
-		c.Acknowledge = new(wire.Acknowledge)
-		args = c.Acknowledge
-	case wire.VerbMute:
-		c.Mute = new(wire.Mute)
-		args = c.Mute
-	case wire.VerbThreshold:
-		c.Threshold = new(wire.Threshold)
-		args = c.Threshold
-	case wire.VerbSnapshot:
-		c.Snapshot = new(wire.Request)
-		args = c.Snapshot
-	case wire.VerbProfile:
-		c.Profile = new(wire.Profile)
-		args = c.Profile
-	default:
+	args := argumentsOf(c)
+	if args == nil {
 		return nil, fmt.Errorf("%w: got verb %q, want one of %v", ErrCommand, o.Verb, wire.Verbs())
 	}
 	dec := json.NewDecoder(bytes.NewReader(o.Args))
@@ -111,6 +95,29 @@ func commandOf(o *store.Order) (*wire.Command, error) {
 		return nil, fmt.Errorf("%w: %w", ErrCommand, err)
 	}
 	return c, nil
+}
+
+// argumentsOf makes the arguments of the verb of a command and returns them, nil when it has
+// none.
+func argumentsOf(c *wire.Command) any {
+	switch c.Verb {
+	case wire.VerbAcknowledge:
+		c.Acknowledge = new(wire.Acknowledge)
+		return c.Acknowledge
+	case wire.VerbMute:
+		c.Mute = new(wire.Mute)
+		return c.Mute
+	case wire.VerbThreshold:
+		c.Threshold = new(wire.Threshold)
+		return c.Threshold
+	case wire.VerbSnapshot:
+		c.Snapshot = new(wire.Request)
+		return c.Snapshot
+	case wire.VerbProfile:
+		c.Profile = new(wire.Profile)
+		return c.Profile
+	}
+	return nil
 }
 
 // Command makes a command durable and returns its number; it is sent until the drone has
