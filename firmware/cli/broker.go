@@ -29,7 +29,8 @@ drones and stations their addresses with commas between.`,
 	f := c.Flags()
 	f.StringVar(&b.listen, "listen", "127.0.0.1:1883", "address for drones and stations")
 	f.StringVar(&b.store, "store", "emberwing-broker", "folder for sessions and messages")
-	f.StringVar(&b.accounts, "accounts", "", "file with those that may connect, one name:password a line; see ground --help")
+	f.StringVar(&b.accounts, "accounts", "",
+		"file with those that may connect, one name:password a line; see ground --help")
 	f.StringVar(&b.name, "cluster", "", "name of this broker in its cluster")
 	f.StringVar(&b.clusterListen, "cluster-listen", "", "address for the other brokers")
 	f.StringSliceVar(&b.routes, "routes", nil, "addresses of all brokers of the cluster")

@@ -20,7 +20,8 @@ type exports struct {
 }
 
 func (x *exports) flags(f *pflag.FlagSet) {
-	f.StringArrayVar(&x.targets, "export", nil, "hand events on: cap=https://host/path, cot=udp://239.2.3.1:6969, geojson=file:///folder; may be repeated")
+	f.StringArrayVar(&x.targets, "export", nil,
+		"hand events on: cap=https://host/path, cot=udp://239.2.3.1:6969, geojson=file:///folder; may be repeated")
 	f.StringVar(&x.sender, "export-sender", "emberwing", "who answers for exported messages, such as a domain")
 	f.StringVar(&x.mode, "export-mode", string(export.Actual), "Actual, Exercise or Test")
 	f.DurationVar(&x.stale, "export-stale", 10*time.Minute, "after which an exported event is no longer news")

@@ -43,21 +43,25 @@ its own topics only; station for another ground station; any other name may read
 The store stays within --keep-days, --keep-picture-days and --store-limit-mb: beyond,
 the oldest pictures and then the oldest events go, with their verdicts. An alert that
 nobody has acknowledged is never removed.`,
-		Example: "  emberwing ground\n  emberwing ground --broker tcp://10.0.0.2:1883 --listen 127.0.0.1:8780 --store /var/lib/emberwing/ground.db",
-		RunE:    func(c *cobra.Command, _ []string) error { return g.run(c.Context(), s) },
+		Example: "  emberwing ground\n" +
+			"  emberwing ground --broker tcp://10.0.0.2:1883 --listen 127.0.0.1:8780 --store /var/lib/emberwing/ground.db",
+		RunE: func(c *cobra.Command, _ []string) error { return g.run(c.Context(), s) },
 	}
 	f := c.Flags()
-	f.StringVar(&g.link.url, "broker", "", "address of the MQTT broker, tcp://host:port or ssl://host:port; none runs the built-in one")
+	f.StringVar(&g.link.url, "broker", "",
+		"address of the MQTT broker, tcp://host:port or ssl://host:port; none runs the built-in one")
 	f.StringVar(&g.mqttListen, "mqtt-listen", "127.0.0.1:1883", "address of the built-in broker")
 	f.StringVar(&g.accounts, "accounts", "", "file with those that may connect to the built-in broker, one a line")
 	g.web.flags(f)
 	f.StringVar(&g.store, "store", "emberwing-ground.db", "file that keeps the alerts; made if there is none")
-	f.StringVar(&g.keyFile, "key", "", "file with the key of this station; made if there is none (default: beside the store)")
+	f.StringVar(&g.keyFile, "key", "",
+		"file with the key of this station; made if there is none (default: beside the store)")
 	f.StringVar(&g.name, "name", "", "name of this station (default: the host's)")
 	f.StringVar(&g.fleet, "fleet", "+", "fleet to receive; + is all")
 	f.StringVar(&g.banner, "banner", "", "text on top of the live page, for example that this is an exercise")
 	f.StringSliceVar(&g.trust, "trust", nil, "public key of another station whose verdicts count here; may be repeated")
-	f.DurationVar(&g.expiry, "command-expiry", 10*time.Minute, "after which a drone refuses a command, verdicts apart, that it has not got")
+	f.DurationVar(&g.expiry, "command-expiry", 10*time.Minute,
+		"after which a drone refuses a command, verdicts apart, that it has not got")
 	g.keep.flags(f)
 	g.exports.flags(f)
 	g.link.flags(f)
@@ -84,17 +88,20 @@ type keep struct{ days, pictureDays, megabytes int64 }
 func (k *keep) flags(f *pflag.FlagSet) {
 	f.Int64Var(&k.days, "keep-days", 400, "days after which an acknowledged event is removed; 0 never")
 	f.Int64Var(&k.pictureDays, "keep-picture-days", 90, "days after which its picture is removed; 0 never")
-	f.Int64Var(&k.megabytes, "store-limit-mb", 8192, "size of the store beyond which the oldest acknowledged events go; 0 none")
+	f.Int64Var(&k.megabytes, "store-limit-mb", 8192,
+		"size of the store beyond which the oldest acknowledged events go; 0 none")
 }
 
 func (k *keep) limits() (store.Limits, error) {
 	const most = 100 * 366 // days
 	if min(k.days, k.pictureDays, k.megabytes) < 0 || max(k.days, k.pictureDays) > most || k.megabytes > 1<<40 {
-		return store.Limits{}, fmt.Errorf("limits of the store: got %d days, %d days and %d MB, want 0 to %d days and 0 or more MB",
-			k.days, k.pictureDays, k.megabytes, most)
+		return store.Limits{},
+			fmt.Errorf("limits of the store: got %d days, %d days and %d MB, want 0 to %d days and 0 or more MB",
+				k.days, k.pictureDays, k.megabytes, most)
 	}
 	const day = 24 * time.Hour
-	return store.Limits{Events: time.Duration(k.days) * day, Pictures: time.Duration(k.pictureDays) * day, Bytes: k.megabytes << 20}, nil
+	return store.Limits{Events: time.Duration(k.days) * day, Pictures: time.Duration(k.pictureDays) * day,
+		Bytes: k.megabytes << 20}, nil
 }
 
 func (g *groundStation) run(ctx context.Context, s Streams) error {
@@ -126,7 +133,8 @@ func (g *groundStation) run(ctx context.Context, s Streams) error {
 	}
 	defer db.Close()
 	return g.serve(ctx, s, ground.StationOptions{
-		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Keep: limits, Expiry: g.expiry,
+		Broker: link, Fleet: g.fleet, Name: g.stationName(), Store: db, Key: key, Trusted: trusted, Keep: limits,
+		Expiry: g.expiry,
 		Export: g.exports.options(), Log: log,
 	})
 }
@@ -237,7 +245,8 @@ type brokerFlags struct{ url, username, password, passwordFile, caFile, certFile
 func (b *brokerFlags) flags(f flagSet) {
 	f.StringVar(&b.username, "username", "", "name that the broker asks for")
 	f.StringVar(&b.passwordFile, "password-file", "", "file with the password that the broker asks for")
-	f.StringVar(&b.caFile, "ca-file", "", "PEM file with the authorities that may vouch for the broker; the system's by default")
+	f.StringVar(&b.caFile, "ca-file", "",
+		"PEM file with the authorities that may vouch for the broker; the system's by default")
 	f.StringVar(&b.certFile, "cert-file", "", "PEM file with the certificate to show to the broker")
 	f.StringVar(&b.certKey, "cert-key", "", "PEM file with the key of --cert-file")
 }

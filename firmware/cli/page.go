@@ -36,7 +36,8 @@ type web struct {
 
 func (w *web) flags(f *pflag.FlagSet) {
 	f.StringVar(&w.listen, "listen", "127.0.0.1:8780", "address of the live page; beyond loopback it asks for a token")
-	f.StringVar(&w.tokenFile, "token-file", "", "file with the token to log in with; made if there is none (default: a new token at each start, beyond loopback)")
+	f.StringVar(&w.tokenFile, "token-file", "",
+		"file with the token to log in with; made if there is none (default: a new token at each start, beyond loopback)")
 	f.StringSliceVar(&w.hosts, "page-host", nil, "DNS name under which the page is asked for; may be repeated")
 	f.StringVar(&w.certFile, "page-cert", "", "PEM file with the certificate of the page, which is then served by HTTPS")
 	f.StringVar(&w.keyFile, "page-key", "", "PEM file with the key of --page-cert")
@@ -91,14 +92,16 @@ func readToken(path string) (string, error) {
 	}
 	token := strings.TrimSpace(string(b))
 	if len(token) < page.MinToken {
-		return "", fmt.Errorf("read token: %s holds %d characters, want %d or more; remove it to get a new one", path, len(token), page.MinToken)
+		return "", fmt.Errorf("read token: %s holds %d characters, want %d or more; remove it to get a new one", path,
+			len(token), page.MinToken)
 	}
 	return token, nil
 }
 
 // serve serves h until stop is called.
 func (w *web) serve(h http.Handler) (url string, stop func(), err error) {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10}
 	scheme := "http"
 	if w.certFile != "" || w.keyFile != "" {
 		cert, err := tls.LoadX509KeyPair(w.certFile, w.keyFile)
@@ -162,7 +165,8 @@ func (s *stationPage) answer(ctx context.Context, a page.Answer) (store.Event, e
 func (s *stationPage) condition() page.Condition {
 	n := s.station.Count()
 	return page.Condition{
-		Connected: s.station.Stats().Connected, Alarms: s.station.Alarms(), Drones: n.Known, Offline: n.Offline, Silent: n.Silent,
+		Connected: s.station.Stats().Connected, Alarms: s.station.Alarms(), Drones: n.Known, Offline: n.Offline,
+		Silent: n.Silent,
 	}
 }
 

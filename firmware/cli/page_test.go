@@ -18,7 +18,8 @@ func TestTokenBeyondLoopback(t *testing.T) {
 		var out bytes.Buffer
 		w := web{listen: listen}
 		token, err := w.token(&out)
-		if err != nil || (token != "") != asks || asks && (len(token) < page.MinToken || !strings.Contains(out.String(), token)) {
+		if err != nil || (token != "") != asks || asks && (len(token) < page.MinToken || !strings.Contains(out.String(),
+			token)) {
 			t.Errorf("%s: got token %q, %v and %q", listen, token, err, out.String())
 		}
 	}

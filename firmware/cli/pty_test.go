@@ -96,7 +96,9 @@ func (term *terminal) resize() {
 	}
 	raw, err := term.pty.SyscallConn()
 	if err == nil {
-		err = raw.Control(func(fd uintptr) { _ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) }) // seen by what follows
+		err = raw.Control(func(fd uintptr) {
+			_ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) // seen by what follows
+		})
 	}
 	if err != nil {
 		term.t.Fatal(err)
@@ -192,20 +194,23 @@ func TestWatchOnATerminal(t *testing.T) {
 	term.sees("event 1 acknowledged", "1 not acknowledged, 2 events")
 	stopGround()
 	if code := term.exit(); code != ExitFailed || !strings.Contains(term.out.String(), "feed lost") {
-		t.Errorf("got exit code %d and %q after the station had gone, want %d and the reason", code, term.out.String(), ExitFailed)
+		t.Errorf("got exit code %d and %q after the station had gone, want %d and the reason", code, term.out.String(),
+			ExitFailed)
 	}
 	kept, err := store.Open(db, store.Options{Log: telemetrytest.Quiet()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer kept.Close()
-	if e, err := kept.Event(t.Context(), 1); err != nil || e.Verdict == nil || e.Verdict.Verdict != "cloud" || e.Verdict.Operator != "ann" {
+	e, err := kept.Event(t.Context(), 1)
+	if err != nil || e.Verdict == nil || e.Verdict.Verdict != "cloud" || e.Verdict.Operator != "ann" {
 		t.Errorf("got %+v, %v, want the verdict of ann", e.Verdict, err)
 	}
 }
 
 func TestWatchOnATerminalEndsAsAsked(t *testing.T) {
-	_, errs, _ := tool(t, "ground", "--mqtt-listen", freePort(t), "--listen", freePort(t), "--store", filepath.Join(t.TempDir(), "g.db"), "--name", "hill")
+	_, errs, _ := tool(t, "ground", "--mqtt-listen", freePort(t), "--listen", freePort(t), "--store",
+		filepath.Join(t.TempDir(), "g.db"), "--name", "hill")
 	telemetrytest.Eventually(t, "the station is up", func() bool { return strings.Contains(errs.String(), "feed up") })
 	_, rest, _ := strings.Cut(errs.String(), "live page: ")
 	station, _, _ := strings.Cut(rest, "\n")

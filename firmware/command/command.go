@@ -77,10 +77,12 @@ func (d *Desk) Check(topic string, payload []byte, retained bool, now time.Time)
 		return c, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if c.Boot != d.opts.Boot {
-		return c, fmt.Errorf("%w: stale: it is for run %s of this drone, which is now in run %s", ErrRefused, c.Boot, d.opts.Boot)
+		return c, fmt.Errorf("%w: stale: it is for run %s of this drone, which is now in run %s", ErrRefused, c.Boot,
+			d.opts.Boot)
 	}
 	if age := now.Sub(d.opts.Started); c.ExpiresNS > 0 && age.Nanoseconds() > c.ExpiresNS {
-		return c, fmt.Errorf("%w: stale: it expired %v ago", ErrRefused, (age - time.Duration(c.ExpiresNS)).Round(time.Millisecond))
+		return c, fmt.Errorf("%w: stale: it expired %v ago", ErrRefused,
+			(age - time.Duration(c.ExpiresNS)).Round(time.Millisecond))
 	}
 	return c, d.count(c)
 }

@@ -26,7 +26,8 @@ func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519
 const boot = "0123456789abcdef"
 
 // order is a command as a station makes it, changed before or after it is signed.
-func order(t *testing.T, counter uint64, key ed25519.PrivateKey, before, after func(*wire.Command)) (topic string, payload []byte) {
+func order(t *testing.T, counter uint64, key ed25519.PrivateKey, before, after func(*wire.Command)) (topic string,
+	payload []byte) {
 	t.Helper()
 	now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	c := &wire.Command{
@@ -52,7 +53,8 @@ func order(t *testing.T, counter uint64, key ed25519.PrivateKey, before, after f
 func desk(t *testing.T, state string) (*command.Desk, time.Time) {
 	t.Helper()
 	start := time.Now()
-	d, err := command.Open(command.Options{Boot: boot, Started: start, Trusted: []ed25519.PublicKey{public(keyOf(1)), public(keyOf(2))}, State: state})
+	d, err := command.Open(command.Options{Boot: boot, Started: start,
+		Trusted: []ed25519.PublicKey{public(keyOf(1)), public(keyOf(2))}, State: state})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +78,11 @@ func TestOnlyRightCommandsAreTaken(t *testing.T) {
 		{name: "next", counter: 6, key: 1},
 		{name: "another key counts for itself", counter: 1, key: 2},
 		{name: "unknown key", counter: 9, key: 3, want: "not trusted"},
-		{name: "changed after signing", counter: 9, key: 1, after: func(c *wire.Command) { c.Profile.Name = "detailed" }, want: "signature"},
+		{name: "changed after signing", counter: 9, key: 1, after: func(c *wire.Command) { c.Profile.Name = "detailed" },
+			want: "signature"},
 		{name: "of an earlier run", counter: 9, key: 1, before: func(c *wire.Command) { c.Boot = "earlier" }, want: "stale"},
-		{name: "expired", counter: 9, key: 1, before: func(c *wire.Command) { c.ExpiresNS = 2e9 }, age: 3 * time.Second, want: "expired 1s ago"},
+		{name: "expired", counter: 9, key: 1, before: func(c *wire.Command) { c.ExpiresNS = 2e9 }, age: 3 * time.Second,
+			want: "expired 1s ago"},
 		{name: "in time", counter: 9, key: 1, before: func(c *wire.Command) { c.ExpiresNS = 2e9 }, age: time.Second},
 		{name: "retained", counter: 10, key: 1, retained: true, want: "retained"},
 	}
@@ -133,13 +137,15 @@ func TestACounterThatCannotBeKeptIsARefusal(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := filepath.Join(blocker, "state.json")
-	d, err := command.Open(command.Options{Boot: boot, Started: time.Now(), Trusted: []ed25519.PublicKey{public(keyOf(1))}, State: state})
+	d, err := command.Open(command.Options{Boot: boot, Started: time.Now(),
+		Trusted: []ed25519.PublicKey{public(keyOf(1))}, State: state})
 	if err == nil {
 		t.Error("a path that cannot be read is not reported")
 	}
 	topic, payload := order(t, 7, keyOf(1), nil, nil)
 	for range 2 { // the second time too: it was not used up
-		if _, err := d.Check(topic, payload, false, time.Now()); err == nil || !strings.Contains(err.Error(), "cannot be kept") {
+		if _, err := d.Check(topic, payload, false, time.Now()); err == nil || !strings.Contains(err.Error(),
+			"cannot be kept") {
 			t.Errorf("got %v, want a refusal that names the disk", err)
 		}
 	}
@@ -165,7 +171,8 @@ func TestDamagedCountersAreReported(t *testing.T) {
 
 func TestVerdictsAreKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sub", "verdicts.jsonl")
-	want := []wire.Acknowledge{{Event: "a", Verdict: wire.VerdictGlare, By: "ana"}, {Event: "b", Verdict: wire.VerdictFire}}
+	want := []wire.Acknowledge{{Event: "a", Verdict: wire.VerdictGlare, By: "ana"},
+		{Event: "b", Verdict: wire.VerdictFire}}
 	for _, a := range want {
 		if err := command.Append(path, a); err != nil {
 			t.Fatal(err)
@@ -213,7 +220,8 @@ func FuzzCheck(f *testing.F) {
 	topic, payload := order(t, 1, keyOf(3), nil, nil)
 	f.Add(topic, payload)
 	f.Add("ew/1/f/d/cmd/mute", []byte(`{"v":1,"kind":"cmd"}`))
-	d, err := command.Open(command.Options{Boot: boot, Trusted: []ed25519.PublicKey{public(keyOf(1))}, State: filepath.Join(f.TempDir(), "s")})
+	d, err := command.Open(command.Options{Boot: boot, Trusted: []ed25519.PublicKey{public(keyOf(1))},
+		State: filepath.Join(f.TempDir(), "s")})
 	if err != nil {
 		f.Fatal(err)
 	}

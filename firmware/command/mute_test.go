@@ -13,8 +13,10 @@ func TestMutesCoverTheirArea(t *testing.T) {
 	at := func(lat, lon float64) *wire.Position { return &wire.Position{Lat: lat, Lon: lon, UncertaintyM: 10} }
 	looking := func(bearing float64) *wire.View { return &wire.View{BearingDeg: bearing} }
 	circle := wire.Mute{ID: "x", Seconds: 60, Circle: &wire.Circle{Lat: 46.5, Lon: 7.25, RadiusM: 1000}}
-	square := wire.Mute{ID: "x", Seconds: 60, Polygon: []wire.Point{{Lat: 46, Lon: 7}, {Lat: 47, Lon: 7}, {Lat: 47, Lon: 8}, {Lat: 46, Lon: 8}}}
-	fiji := wire.Mute{ID: "x", Seconds: 60, Polygon: []wire.Point{{Lat: -18, Lon: 179}, {Lat: -16, Lon: 179}, {Lat: -16, Lon: -179}, {Lat: -18, Lon: -179}}}
+	square := wire.Mute{ID: "x", Seconds: 60, Polygon: []wire.Point{{Lat: 46, Lon: 7}, {Lat: 47, Lon: 7},
+		{Lat: 47, Lon: 8}, {Lat: 46, Lon: 8}}}
+	fiji := wire.Mute{ID: "x", Seconds: 60, Polygon: []wire.Point{{Lat: -18, Lon: 179}, {Lat: -16, Lon: 179},
+		{Lat: -16, Lon: -179}, {Lat: -18, Lon: -179}}}
 	north := wire.Mute{ID: "x", Seconds: 60, Task: wire.TaskFire, Sector: &wire.Sector{FromDeg: 350, ToDeg: 10}}
 	cases := []struct {
 		name string

@@ -45,7 +45,8 @@ func (f *feeder) crowdMessage(ctx context.Context, o *order, n int) error {
 	}
 	payload, err := wire.Append(nil, m)
 	if err == nil {
-		f.conn.Publish(mqtt.Message{Topic: m.Topic().String(), Payload: payload, QoS: 1}) // the broker has it before the hundredth
+		f.conn.Publish(mqtt.Message{Topic: m.Topic().String(), Payload: payload,
+			QoS: 1}) // the broker has it before the hundredth
 	}
 	return err
 }

@@ -57,10 +57,12 @@ func (d *drone) message(o *order) (wire.Message, error) {
 	switch o.Do {
 	case "obey":
 		key, err := wire.ParseKey(o.Key)
-		return &wire.Status{Header: h, State: wire.Online, Generation: 1, Software: "emberwing test", Board: "jetson-orin-nano",
+		return &wire.Status{Header: h, State: wire.Online, Generation: 1, Software: "emberwing test",
+			Board:   "jetson-orin-nano",
 			Started: wire.At(d.started), Ack: wire.AckReceipt, Keys: []string{wire.KeyID(key)}}, err
 	case "status":
-		return &wire.Status{Header: h, State: o.State, Reason: o.Reason, Generation: 1, Software: "emberwing test", Board: "jetson-orin-nano", Started: wire.At(d.started)}, nil
+		return &wire.Status{Header: h, State: o.State, Reason: o.Reason, Generation: 1, Software: "emberwing test",
+			Board: "jetson-orin-nano", Started: wire.At(d.started)}, nil
 	case "alert":
 		h.Seq = d.alerts.Add(1)
 		return d.alert(o, h), nil
@@ -80,8 +82,9 @@ func (d *drone) message(o *order) (wire.Message, error) {
 func (d *drone) header(o *order, ago time.Duration) wire.Header {
 	now := time.Now()
 	at := now.Add(-ago)
-	return wire.Header{Fleet: o.Fleet, Drone: d.id, Boot: d.boot, Captured: wire.At(at), MonoNS: max(0, int64(at.Sub(d.started))),
-		Clock: wire.ClockGPS, Published: wire.At(now)}
+	return wire.Header{Fleet: o.Fleet, Drone: d.id, Boot: d.boot, Captured: wire.At(at),
+		MonoNS: max(0, int64(at.Sub(d.started))),
+		Clock:  wire.ClockGPS, Published: wire.At(now)}
 }
 
 func (d *drone) alert(o *order, h wire.Header) *wire.Alert {
@@ -103,9 +106,10 @@ func (d *drone) alert(o *order, h wire.Header) *wire.Alert {
 
 func evidence(o *order) wire.Evidence {
 	e := wire.Evidence{
-		Agree: 7, Window: 8, Score: 2.3, Calibrated: o.Calibrated, Peak: o.Calibrated, Threshold: 0.62, Release: 0.4, DwellMS: 1870,
-		Scores: wire.Scores{{Label: "nofire", Score: 1 - o.Calibrated}, {Label: o.Label, Score: o.Calibrated}},
-		Model:  model(o), OOD: &wire.OOD{Score: 31.4, Limit: 96.2}, Area: 0.034, Position: o.position(), Thumb: picture(o),
+		Agree: 7, Window: 8, Score: 2.3, Calibrated: o.Calibrated, Peak: o.Calibrated, Threshold: 0.62, Release: 0.4,
+		DwellMS: 1870,
+		Scores:  wire.Scores{{Label: "nofire", Score: 1 - o.Calibrated}, {Label: o.Label, Score: o.Calibrated}},
+		Model:   model(o), OOD: &wire.OOD{Score: 31.4, Limit: 96.2}, Area: 0.034, Position: o.position(), Thumb: picture(o),
 	}
 	if e.Position != nil {
 		e.View = o.view()
@@ -128,8 +132,9 @@ func (o *order) view() *wire.View {
 }
 
 func model(o *order) wire.Model {
-	m := wire.Model{Name: string(o.Task), SHA256: strings.Repeat("0af9", 16), RequestedPrecision: "int8", EffectivePrecision: "int8",
-		RequestedProvider: "tensorrt", EffectiveProvider: "tensorrt"}
+	m := wire.Model{Name: string(o.Task), SHA256: strings.Repeat("0af9", 16), RequestedPrecision: "int8",
+		EffectivePrecision: "int8",
+		RequestedProvider:  "tensorrt", EffectiveProvider: "tensorrt"}
 	if o.Strange {
 		m.EffectiveProvider, m.EffectivePrecision, m.Fallback = "cpu", "fp32", "libnvinfer.so.10 not found"
 	}
@@ -162,7 +167,8 @@ func health(o *order, h wire.Header) *wire.Health {
 		m.View = o.view()
 	}
 	if o.Alarm != "" {
-		m.State, m.Conditions = wire.HealthAlarm, []wire.Condition{{Code: "test-alarm", Severity: wire.SeverityAlarm, Text: o.Alarm, Since: h.Captured}}
+		m.State, m.Conditions = wire.HealthAlarm, []wire.Condition{{Code: "test-alarm", Severity: wire.SeverityAlarm,
+			Text: o.Alarm, Since: h.Captured}}
 	}
 	return m
 }

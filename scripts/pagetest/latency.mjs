@@ -20,7 +20,8 @@ try {
   const shown = new Map(await page.evaluate(() => [...globalThis.shown]));
   const delays = [...captured].slice(WARM_UP).map(([event, at]) => shown.get(event) - at).sort((a, b) => a - b);
   const at = (q) => delays[Math.min(delays.length - 1, Math.ceil(q * delays.length) - 1)];
-  console.log(JSON.stringify({ what: "capture to operator's page, loopback", alerts: delays.length, p50_ms: at(0.5), p90_ms: at(0.9), p99_ms: at(0.99), max_ms: delays.at(-1) }));
+  console.log(JSON.stringify({ what: "capture to operator's page, loopback", alerts: delays.length, p50_ms: at(0.5),
+    p90_ms: at(0.9), p99_ms: at(0.99), max_ms: delays.at(-1) }));
 } finally {
   await browser.close();
   await station.stop();

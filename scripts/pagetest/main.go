@@ -28,7 +28,8 @@ import (
 func main() {
 	broker := flag.String("broker", "tcp://127.0.0.1:1883", "address of the broker")
 	shrinking := flag.Bool("shrink", false, "make the PNG files named smaller, and play no drones")
-	certified := flag.String("certificate", "", "write a certificate for the name station.test into this folder, and play no drones")
+	certified := flag.String("certificate", "",
+		"write a certificate for the name station.test into this folder, and play no drones")
 	flag.Parse()
 	if err := do(*broker, *shrinking, *certified); err != nil {
 		fmt.Fprintln(os.Stderr, "pagetest:", err)

@@ -16,7 +16,8 @@ func TestMessagesAreValid(t *testing.T) {
 	f := newFeeder("tcp://127.0.0.1:1")
 	for _, o := range []order{
 		{Do: "status", State: wire.Offline, Reason: "connection lost"},
-		{Do: "alert", Task: wire.TaskFire, Event: "e", Phase: wire.PhaseBegin, Label: "fire", Calibrated: 0.9, Lat: 44, Lon: 6, Heading: 355, Strange: true},
+		{Do: "alert", Task: wire.TaskFire, Event: "e", Phase: wire.PhaseBegin, Label: "fire", Calibrated: 0.9, Lat: 44,
+			Lon: 6, Heading: 355, Strange: true},
 		{Do: "alert", Task: wire.TaskGesture, Event: "g", Phase: wire.PhaseEnd, Revision: 1, Label: "palm", LateMS: 1e6},
 		{Do: "stats", Task: wire.TaskFire, AlertDepth: 3},
 		{Do: "health", Task: wire.TaskFire, Alarm: "hot", Lat: 44, Lon: 6},

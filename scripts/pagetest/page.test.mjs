@@ -39,7 +39,8 @@ describe("alerts", () => {
     const delay = (await seen) - captured;
     assert.ok(delay < 1000, `it took ${delay} ms`);
     const card = waits(page, "e1");
-    for (const words of ["7 of 8 agree", "0.91 against threshold 0.62", "unlike what the model was trained on", "runs as fp32 on cpu", "3.4 % of the frame"]) {
+    for (const words of ["7 of 8 agree", "0.91 against threshold 0.62", "unlike what the model was trained on",
+      "runs as fp32 on cpu", "3.4 % of the frame"]) {
       await card.getByText(words).waitFor({ timeout: 2000 });
     }
     await page.waitForFunction(() => document.querySelector("#waiting-list .chosen figure img")?.naturalWidth === 320);
@@ -79,7 +80,8 @@ describe("alerts", () => {
     const { page } = await newPage(t, own.station.url);
     await own.station.feed.fire("kite-2", "mouse");
     await waits(page, "mouse").waitFor();
-    if (!(await waits(page, "mouse").and(page.locator(".chosen")).count())) await waits(page, "mouse").locator(".card-head").click();
+    if (!(await waits(page, "mouse").and(page.locator(".chosen")).count())) await waits(page,
+      "mouse").locator(".card-head").click();
     await waits(page, "mouse").getByRole("button", { name: /^Answer/ }).click();
     await page.route("**/acknowledge", (route) => route.abort());
     await waits(page, "mouse").getByRole("button", { name: /Dust/ }).click();
@@ -113,7 +115,9 @@ describe("alerts", () => {
 });
 
 const focusedKey = (page) => page.evaluate(() => document.activeElement?.dataset?.key ?? "");
-const history = async (page, query) => (await (await page.request.get(`/history?${new URLSearchParams(query)}`.replace(/^/, new URL(page.url()).origin))).json()).events;
+const history = async (page,
+  query) => (await (await page.request.get(`/history?${new URLSearchParams(query)}`.replace(/^/,
+    new URL(page.url()).origin))).json()).events;
 
 describe("loss", () => {
   const own = withStation();
@@ -199,7 +203,8 @@ describe("sound", () => {
       assert.equal(await total(), want, `${event}: sounds`);
     };
     await heard("s1", 1);
-    await own.station.feed.send({ do: "alert", drone: "kite-1", event: "s1", phase: "update", revision: 1, label: "smoke" });
+    await own.station.feed.send({ do: "alert", drone: "kite-1", event: "s1", phase: "update", revision: 1,
+      label: "smoke" });
     await heard("s2", 2);
     const before = await chimes(other);
     await page.reload();
@@ -225,8 +230,10 @@ describe("access", () => {
   before(async () => {
     const { feed } = own.station;
     for (const drone of ["kite-1", "kite-2"]) {
-      await feed.send({ do: "status", drone, state: drone === "kite-1" ? "online" : "offline", reason: "connection lost" });
-      await feed.send({ do: "health", drone, lat: 44.1, lon: 6.2, heading: 40, alarm: "camera stalled: check the ribbon cable" });
+      await feed.send({ do: "status", drone, state: drone === "kite-1" ? "online" : "offline",
+        reason: "connection lost" });
+      await feed.send({ do: "health", drone, lat: 44.1, lon: 6.2, heading: 40,
+        alarm: "camera stalled: check the ribbon cable" });
       await feed.send({ do: "stats", drone });
     }
     await feed.fire("kite-1", "a1", { lat: 44.1, lon: 6.2, heading: 40, strange: true });
@@ -251,7 +258,8 @@ describe("access", () => {
 
   test("the map shows drones, cones and where something was seen", async (t) => {
     const { page } = await newPage(t, own.station.url);
-    for (const what of [".map-drone", ".map-cone", ".map-event .map-uncertainty", ".map-sight", ".map-graticule text"]) {
+    for (const what of [".map-drone", ".map-cone", ".map-event .map-uncertainty", ".map-sight",
+      ".map-graticule text"]) {
       await page.locator(`.map ${what}`).first().waitFor({ state: "attached" });
     }
     assert.equal(await page.locator(".map .map-drone").count(), 2);
@@ -466,7 +474,8 @@ describe("beyond this machine", () => {
     await page.goto(`${own.url}/#history`);
     await page.reload();
     await page.locator("#history-list li").first().waitFor();
-    await page.evaluate((paths) => Promise.all(paths.map((p) => fetch(p))), ["nowhere", "metrics", "api/v1/events", "api/v1/nowhere", "picture/1", "state"]);
+    await page.evaluate((paths) => Promise.all(paths.map((p) => fetch(p))),
+      ["nowhere", "metrics", "api/v1/events", "api/v1/nowhere", "picture/1", "state"]);
     assert.deepEqual(answers.filter((r) => !strict(r)).map((r) => r.url()), []);
     assert.ok(answers.length > 30, `only ${answers.length} answers were looked at`);
   });
@@ -474,7 +483,8 @@ describe("beyond this machine", () => {
   test("another name, and no encryption, are turned away", async (t) => {
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
     t.after(() => context.close());
-    const other = await context.request.get(`https://127.0.0.1:${own.station.web}/login`, { headers: { Host: "evil.test" } });
+    const other = await context.request.get(`https://127.0.0.1:${own.station.web}/login`,
+      { headers: { Host: "evil.test" } });
     assert.equal(other.status(), 421);
     const plain = await context.request.get(`http://127.0.0.1:${own.station.web}/`).catch(() => null);
     assert.ok(plain === null || plain.status() === 400, `got ${plain?.status()} without encryption`);
@@ -509,9 +519,11 @@ describe("tiles", () => {
 function mapFile() {
   const field = (number, body) => Buffer.from([(number << 3) | 2, body.length, ...body]);
   const zigzag = (v) => varint(((v << 1) ^ (v >> 31)) >>> 0);
-  const geometry = Buffer.from([9, ...zigzag(0), ...zigzag(0), 18, ...zigzag(4096), ...zigzag(0), ...zigzag(0), ...zigzag(2048), 15]);
+  const geometry = Buffer.from([9, ...zigzag(0), ...zigzag(0), 18, ...zigzag(4096), ...zigzag(0), ...zigzag(0),
+    ...zigzag(2048), 15]);
   const feature = Buffer.concat([Buffer.from([0x18, 3]), field(4, geometry)]);
-  const tile = field(3, Buffer.concat([field(1, Buffer.from("water")), field(2, feature), Buffer.from([0x28, ...varint(4096), 0x78, 2])]));
+  const tile = field(3, Buffer.concat([field(1, Buffer.from("water")), field(2, feature),
+    Buffer.from([0x28, ...varint(4096), 0x78, 2])]));
   const root = Buffer.from([1, 0, 1, ...varint(tile.length), 1]); // one entry: tile 0, run 1, length, offset 0
   const metadata = Buffer.from(JSON.stringify({ attribution: "<b>© test</b>" }));
   const head = Buffer.alloc(127);
@@ -536,6 +548,7 @@ async function show(page, view) {
 
 async function violations(page) {
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(await axe());
-  const { violations: found } = await page.evaluate(() => globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa",
+    "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
   return found.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join("; ")}`);
 }

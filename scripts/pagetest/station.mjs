@@ -47,7 +47,8 @@ export class Station {
 
   async up() {
     this.log = "";
-    this.process = spawn(program, ["ground", "--listen", `127.0.0.1:${this.web}`, "--mqtt-listen", `127.0.0.1:${this.mqtt}`,
+    this.process = spawn(program, ["ground", "--listen", `127.0.0.1:${this.web}`, "--mqtt-listen",
+      `127.0.0.1:${this.mqtt}`,
       "--store", join(this.dir, "ground.db"), ...this.more], { stdio: ["ignore", "ignore", "pipe"] });
     this.process.stderr.on("data", (text) => (this.log += text));
     const ended = once(this.process, "exit").then(() => {
@@ -112,7 +113,8 @@ class Drones {
 // launch starts the browser as it runs in tests: it asks nobody on the internet for anything.
 export const launch = () => chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--host-resolver-rules=MAP *.test 127.0.0.1"],
 });
 
@@ -147,7 +149,8 @@ export async function open(context, url) {
   page.on("response", (r) => strict(r) || faults.push(`no strict policy on ${r.url()}`));
   page.on("pageerror", (err) => faults.push(String(err)));
   page.on("console", (m) => /Content Security Policy|Trusted/i.test(m.text()) && faults.push(m.text()));
-  await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`Content Security Policy: ${e.violatedDirective} ${e.blockedURI}`)));
+  await page.addInitScript(() => addEventListener("securitypolicyviolation",
+    (e) => console.error(`Content Security Policy: ${e.violatedDirective} ${e.blockedURI}`)));
   await page.goto(url);
   await page.locator("#feed[data-state=live]").waitFor();
   await page.waitForFunction(() => !document.getElementById("summary").textContent.startsWith("Waiting"));

@@ -59,8 +59,9 @@ type capArea struct {
 func encodeCAP(e *store.Event, o Options) ([]byte, error) {
 	a := capAlert{
 		Identifier: capID(e), Sender: o.Sender, Sent: capTime(updated(e)), Status: string(o.mode(e)), MsgType: msgType(e),
-		Source: clean(e.Drone), Scope: "Restricted", Restriction: "for the fire service that operates the drones and its partners",
-		Incidents: uid(e), Info: infoOf(e, o),
+		Source: clean(e.Drone), Scope: "Restricted",
+		Restriction: "for the fire service that operates the drones and its partners",
+		Incidents:   uid(e), Info: infoOf(e, o),
 	}
 	if a.Status == string(Exercise) {
 		a.Note = "This is a drill."
@@ -100,8 +101,10 @@ func msgType(e *store.Event) string {
 
 func infoOf(e *store.Event, o Options) capInfo {
 	i := capInfo{
-		Language: "en", Category: "Fire", Event: "Possible wildfire", ResponseType: "Assess", Urgency: "Immediate", Severity: "Unknown",
-		Certainty: certainty(e), Effective: capTime(updated(e)), Onset: capTime(e.Started.Time), Expires: capTime(updated(e).Add(o.Stale)),
+		Language: "en", Category: "Fire", Event: "Possible wildfire", ResponseType: "Assess", Urgency: "Immediate",
+		Severity:  "Unknown",
+		Certainty: certainty(e), Effective: capTime(updated(e)), Onset: capTime(e.Started.Time),
+		Expires:    capTime(updated(e).Add(o.Stale)),
 		SenderName: xmlText("drone " + e.Drone + " of fleet " + e.Fleet), Headline: headline(e, o), Description: why(e),
 		Area: areaOf(e),
 	}

@@ -204,7 +204,8 @@ func headline(e *store.Event, o Options) string {
 func why(e *store.Event) string {
 	v := e.Latest.Evidence
 	text := fmt.Sprintf("%d of %d frames above the threshold %.2f; calibrated score %.2f, highest %.2f; model %s, %s on %s.",
-		v.Agree, v.Window, v.Threshold, v.Calibrated, e.Peak, v.Model.Name, v.Model.EffectivePrecision, v.Model.EffectiveProvider)
+		v.Agree, v.Window, v.Threshold, v.Calibrated, e.Peak, v.Model.Name, v.Model.EffectivePrecision,
+		v.Model.EffectiveProvider)
 	if e.Late {
 		text += " The drone could not send it earlier."
 	}

@@ -206,7 +206,8 @@ func TestDrillsSaySo(t *testing.T) {
 		if got := string(encode(t, export.CAP, c.e, o)); !strings.Contains(got, "<status>"+c.cap+"</status>") {
 			t.Errorf("%s: want status %s in %s", c.mode, c.cap, got)
 		}
-		if got := string(encode(t, export.CoT, c.e, o)); strings.Contains(got, `opex="`) != (c.opex != "") || !strings.Contains(got, c.opex) {
+		if got := string(encode(t, export.CoT, c.e, o)); strings.Contains(got,
+			`opex="`) != (c.opex != "") || !strings.Contains(got, c.opex) {
 			t.Errorf("%s: want opex %q in %s", c.mode, c.opex, got)
 		}
 		if got := string(encode(t, export.GeoJSON, c.e, o)); !strings.Contains(got, `"status":"`+c.cap+`"`) {

@@ -117,7 +117,8 @@ func TestExportOverHTTPIsRepeatedUntilTaken(t *testing.T) {
 	}
 	put(t, s, 3, wire.PhaseUpdate)
 	run(t, s, target, always)
-	telemetrytest.Eventually(t, "it goes on where it was", func() bool { mu.Lock(); defer mu.Unlock(); return len(bodies) == 5 })
+	telemetrytest.Eventually(t, "it goes on where it was",
+		func() bool { mu.Lock(); defer mu.Unlock(); return len(bodies) == 5 })
 	if !strings.Contains(bodies[4], ".r3</identifier>") {
 		t.Errorf("got %s, want revision 3", bodies[4])
 	}

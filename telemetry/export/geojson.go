@@ -43,9 +43,11 @@ func encodeGeoJSON(e *store.Event, o Options) ([]byte, error) {
 
 func pointFeature(e *store.Event, o Options) feature {
 	f := feature{Type: "Feature", ID: uid(e), Properties: map[string]any{
-		"kind": "event", "event": e.Event, "fleet": e.Fleet, "drone": e.Drone, "task": e.Task, "label": e.Label, "phase": e.Phase,
-		"revision": e.Revision, "started": e.Started, "received": e.First, "updated": wire.At(updated(e)), "status": o.mode(e),
-		"peak": e.Peak, "headline": headline(e, o), "reason": why(e),
+		"kind": "event", "event": e.Event, "fleet": e.Fleet, "drone": e.Drone, "task": e.Task, "label": e.Label,
+		"phase":    e.Phase,
+		"revision": e.Revision, "started": e.Started, "received": e.First, "updated": wire.At(updated(e)),
+		"status": o.mode(e),
+		"peak":   e.Peak, "headline": headline(e, o), "reason": why(e),
 	}}
 	if !e.Ended.IsZero() {
 		f.Properties["ended"] = e.Ended

@@ -50,7 +50,8 @@ func ParseTarget(text string) (Target, error) {
 		return Target{}, fmt.Errorf("export target: got format %q, want one of %v", name, Formats())
 	}
 	switch {
-	case u.Scheme == "file" && u.Path != "", (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", u.Scheme == "udp" && u.Port() != "":
+	case u.Scheme == "file" && u.Path != "", (u.Scheme == "http" || u.Scheme == "https") && u.Host != "",
+		u.Scheme == "udp" && u.Port() != "":
 		return t, nil
 	}
 	return Target{}, fmt.Errorf("export target: %s", want)

@@ -96,9 +96,11 @@ func status(drone, boot string, generation uint64, s wire.StatusState) *wire.Sta
 
 func alert(drone, boot string, seq uint64, revision int) *wire.Alert {
 	return &wire.Alert{
-		Header: head(drone, boot, seq), Event: "e", Task: wire.TaskFire, Phase: wire.PhaseUpdate, Revision: revision, Label: "fire",
+		Header: head(drone, boot,
+			seq), Event: "e", Task: wire.TaskFire, Phase: wire.PhaseUpdate, Revision: revision, Label: "fire",
 		Started: wire.At(time.Unix(1, 0)), Evidence: wire.Evidence{Window: 1, Model: wire.Model{
-			Name: "m", SHA256: strings.Repeat("a", 64), RequestedPrecision: "p", EffectivePrecision: "p", RequestedProvider: "c", EffectiveProvider: "c"}},
+			Name: "m", SHA256: strings.Repeat("a",
+				64), RequestedPrecision: "p", EffectivePrecision: "p", RequestedProvider: "c", EffectiveProvider: "c"}},
 	}
 }
 

@@ -25,7 +25,8 @@ func FuzzAPI(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	s, err := ground.NewStation(ground.StationOptions{Broker: mqtt.Broker{URL: "tcp://127.0.0.1:1"}, Name: "hill", Store: db, Key: key,
+	s, err := ground.NewStation(ground.StationOptions{Broker: mqtt.Broker{URL: "tcp://127.0.0.1:1"}, Name: "hill",
+		Store: db, Key: key,
 		Log: telemetrytest.Quiet()})
 	if err != nil {
 		f.Fatal(err)

@@ -46,7 +46,8 @@ func TestHostilePublisherIsCountedAndIgnored(t *testing.T) {
 		r := newRig(t, b.URL(), "hill").start()
 		victim := dial(t, b.URL(), "victim", "ew/1/f/victim/receipt", "ew/1/f/victim/cmd/acknowledge")
 		victim.send(alertOf("victim", "b1", 1, 0, 1))
-		r.until("the alert of the victim", func(s ground.StationStats) bool { return s.Stored == 1 && len(r.alertsShown()) == 1 })
+		r.until("the alert of the victim",
+			func(s ground.StationStats) bool { return s.Stored == 1 && len(r.alertsShown()) == 1 })
 
 		mallory := dial(t, b.URL(), "mallory")
 		for _, m := range nasty(t) {
@@ -62,7 +63,8 @@ func TestHostilePublisherIsCountedAndIgnored(t *testing.T) {
 		}
 		mallory.send(alertOf("mallory", "b1", 2, 0, 2)) // the last one, and a good one
 
-		r.until("everything was seen", func(s ground.StationStats) bool { return s.Stored == 2 && s.Malformed+s.Mismatched+s.Oversized >= 13 })
+		r.until("everything was seen",
+			func(s ground.StationStats) bool { return s.Stored == 2 && s.Malformed+s.Mismatched+s.Oversized >= 13 })
 		s := r.station.Stats()
 		if s.Mismatched < 2 || s.Oversized < 1 || s.Malformed < 8 || s.Replayed != 1 || s.Conflicts != 1 || s.Forged != 1 {
 			t.Errorf("got %+v", s)

@@ -154,7 +154,8 @@ func TestForeignValidatorTakesGeoJSON(t *testing.T) {
 		}
 	}
 	bad := filepath.Join(t.TempDir(), "bad.geojson")
-	if err := os.WriteFile(bad, []byte(`{"type":"Feature","geometry":{"type":"Point","coordinates":["7","46"]},"properties":{}}`), 0o644); err != nil {
+	if err := os.WriteFile(bad,
+		[]byte(`{"type":"Feature","geometry":{"type":"Point","coordinates":["7","46"]},"properties":{}}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if got := check(bad); !strings.HasPrefix(got, "refused") {

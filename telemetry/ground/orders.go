@@ -52,7 +52,8 @@ func (s *Station) Acknowledge(ctx context.Context, a Acknowledgement) (store.Eve
 	}
 	now := time.Now()
 	entry, err := s.opts.Store.Acknowledge(ctx, store.Acknowledgement{
-		Event: a.Event, Verdict: string(a.Verdict), Note: a.Note, Operator: a.Operator, Station: s.opts.Name, At: now, Replace: a.Replace, Order: order,
+		Event: a.Event, Verdict: string(a.Verdict), Note: a.Note, Operator: a.Operator, Station: s.opts.Name, At: now,
+		Replace: a.Replace, Order: order,
 	})
 	if err != nil {
 		return store.Event{}, err

@@ -157,7 +157,8 @@ func NewStation(opts StationOptions) (*Station, error) {
 		return nil, fmt.Errorf("make station: %w", err)
 	}
 	s := &Station{
-		opts: opts, boot: wire.NewBoot(), began: time.Now(), fleet: newFleet(opts.MaxDrones, 0), alarms: make(map[string]wire.Condition),
+		opts: opts, boot: wire.NewBoot(), began: time.Now(), fleet: newFleet(opts.MaxDrones,
+			0), alarms: make(map[string]wire.Condition),
 		arrivals: make(chan arrived, queueLength), receipts: make(chan []*wire.Receipt,
 			queueLength), wake: make(chan struct{}, 1),
 		feed: newFeedLog(opts.Store),

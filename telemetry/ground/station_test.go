@@ -348,13 +348,15 @@ func TestVerdictsReachTheDroneAndComeBack(t *testing.T) {
 		drone.send(alertOf("a", "b1", 1, 0, 1))
 		r.until("the alert", func(s ground.StationStats) bool { return s.Stored == 1 })
 		var answer struct{ Event store.Event }
-		r.api("POST", "/api/v1/events/1/acknowledge", `{"verdict":"glare","operator":"ann","note":"sun"}`, http.StatusOK, &answer)
+		r.api("POST", "/api/v1/events/1/acknowledge", `{"verdict":"glare","operator":"ann","note":"sun"}`, http.StatusOK,
+			&answer)
 		if v := answer.Event.Verdict; v == nil || v.Delivery != store.OrderPending || v.Note != "sun" {
 			t.Fatalf("got %+v, want a verdict under way", v)
 		}
 		telemetrytest.Eventually(t, "the command is repeated", func() bool { return len(drone.messages()) >= 2 })
 		c := drone.messages()[0].(*wire.Command)
-		if err := wire.Verify(c, []ed25519.PublicKey{public(r.key)}); err != nil || c.Boot != "b1" || c.Acknowledge.Verdict != "glare" {
+		if err := wire.Verify(c,
+			[]ed25519.PublicKey{public(r.key)}); err != nil || c.Boot != "b1" || c.Acknowledge.Verdict != "glare" {
 			t.Errorf("got %+v, %v", c, err)
 		}
 		drone.send(&wire.Result{Header: header("a", "b1", 2), Verb: string(c.Verb), Counter: c.Counter, Outcome: "done"})
@@ -363,7 +365,8 @@ func TestVerdictsReachTheDroneAndComeBack(t *testing.T) {
 			return err == nil && e.Verdict.Delivery == store.OrderDone
 		})
 		r.api("POST", "/api/v1/events/1/acknowledge", `{"verdict":"fire","operator":"bob"}`, http.StatusConflict, nil)
-		r.api("POST", "/api/v1/events/1/acknowledge", `{"verdict":"fire","operator":"bob","replace":true}`, http.StatusOK, nil)
+		r.api("POST", "/api/v1/events/1/acknowledge", `{"verdict":"fire","operator":"bob","replace":true}`, http.StatusOK,
+			nil)
 		r.api("POST", "/api/v1/events/1/acknowledge", `{"verdict":"aliens","operator":"bob"}`, http.StatusBadRequest, nil)
 		r.api("POST", "/api/v1/events/1/acknowledge", `{"verdict":"fire"}`, http.StatusBadRequest, nil)
 		r.api("POST", "/api/v1/events/9/acknowledge", `{"verdict":"fire","operator":"bob"}`, http.StatusNotFound, nil)
@@ -410,7 +413,8 @@ func TestTwoStationsAgree(t *testing.T) {
 		one.trusted, two.trusted = []ed25519.PublicKey{public(two.key)}, []ed25519.PublicKey{public(one.key)}
 		one.start()
 		two.start()
-		one.until("the first by name is active", func(s ground.StationStats) bool { return s.Active && !two.station.Stats().Active })
+		one.until("the first by name is active",
+			func(s ground.StationStats) bool { return s.Active && !two.station.Stats().Active })
 		drone := dial(t, b.URL(), "drone-a", "ew/1/f/a/receipt")
 		drone.send(onlineStatus("a", "b1", wire.KeyID(public(one.key)), wire.KeyID(public(two.key))))
 		drone.send(alertOf("a", "b1", 1, 0, 1))
@@ -425,7 +429,8 @@ func TestTwoStationsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		two.until("the verdict arrives", func(s ground.StationStats) bool { return s.Verdicts == 1 })
-		if e, err := two.store.Event(t.Context(), 1); err != nil || e.Verdict.Verdict != "dust" || e.Verdict.Operator != "ann" {
+		if e, err := two.store.Event(t.Context(),
+			1); err != nil || e.Verdict.Verdict != "dust" || e.Verdict.Operator != "ann" {
 			t.Errorf("got %+v, %v", e.Verdict, err)
 		}
 		one.stop()

@@ -32,7 +32,8 @@ func TestStationTidiesItsStore(t *testing.T) {
 	}
 	r.until("four alerts", func(s ground.StationStats) bool { return s.Stored == 4 })
 	for _, id := range []int{1, 2} {
-		r.api("POST", fmt.Sprintf("/api/v1/events/%d/acknowledge", id), `{"verdict":"cloud","operator":"ann"}`, http.StatusOK, nil)
+		r.api("POST", fmt.Sprintf("/api/v1/events/%d/acknowledge", id), `{"verdict":"cloud","operator":"ann"}`,
+			http.StatusOK, nil)
 	}
 	drone.send(alertOf("a", "b1", 5, 0, 5))
 	r.until("five alerts", func(s ground.StationStats) bool { return s.Stored == 5 })

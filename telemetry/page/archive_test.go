@@ -57,7 +57,8 @@ func TestLoad(t *testing.T) {
 	}
 	thumb.Evidence.Snapshot, thumb.Evidence.Thumb = nil, picture.Bytes()
 	s := archive(t, thumb, alert("kite-7", "e2", wire.PhaseBegin, 0), alert("kite-7", "e2", wire.PhaseEnd, 1))
-	if _, err := s.Acknowledge(t.Context(), store.Acknowledgement{Event: 2, Verdict: "dust", Operator: "Ada", At: t0}); err != nil {
+	if _, err := s.Acknowledge(t.Context(), store.Acknowledgement{Event: 2, Verdict: "dust", Operator: "Ada",
+		At: t0}); err != nil {
 		t.Fatal(err)
 	}
 	p := New(Options{Archive: s})
@@ -75,7 +76,8 @@ func TestLoad(t *testing.T) {
 		t.Errorf("the drone is not known: %+v", d)
 	}
 	w := get(t, p, "/"+pathOf(events[0].Picture.URL))
-	if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), picture.Bytes()) || w.Header().Get("Content-Type") != "image/jpeg" {
+	if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(),
+		picture.Bytes()) || w.Header().Get("Content-Type") != "image/jpeg" {
 		t.Errorf("picture %s: got %d %q", events[0].Picture.URL, w.Code, w.Body)
 	}
 	for _, none := range []string{"/picture/99", "/picture/x", "/picture/-1", "/thumb/none"} {
@@ -131,7 +133,8 @@ func TestHistory(t *testing.T) {
 	if len(seen) != 120 || seen[0] != "e119" || seen[119] != "e000" {
 		t.Errorf("got %d events from %s to %s", len(seen), seen[0], seen[len(seen)-1])
 	}
-	for query, want := range map[string]int{"?text=PALM": 40, "?task=gesture": 40, "?text=e01": 10, "?answer=no&text=e01": 7, "?text=nothing": 0} {
+	for query, want := range map[string]int{"?text=PALM": 40, "?task=gesture": 40, "?text=e01": 10,
+		"?answer=no&text=e01": 7, "?text=nothing": 0} {
 		if events, _ := historyOf(t, p, "/history"+query); len(events) != want {
 			t.Errorf("%s: got %d events, want %d", query, len(events), want)
 		}
@@ -194,7 +197,8 @@ func TestSeriesAndTracks(t *testing.T) {
 	for i := range maxSeries + 5 {
 		m := health("kite-7")
 		m.Position = &wire.Position{Lat: 44 + float64(i)/1e4, Lon: 6}
-		m.Sensors = []wire.Sensor{{Name: "gpu", Kind: "temperature", Unit: "celsius", Value: 50}, {Name: "cpu", Kind: "temperature", Unit: "celsius", Value: float64(i)}}
+		m.Sensors = []wire.Sensor{{Name: "gpu", Kind: "temperature", Unit: "celsius", Value: 50},
+			{Name: "cpu", Kind: "temperature", Unit: "celsius", Value: float64(i)}}
 		handle(p, m, stats("kite-7", boot1, time.Millisecond))
 	}
 	var s struct{ Points []sample }

@@ -17,7 +17,8 @@ import (
 type Commander interface {
 	// Command makes a command durable; it is sent until the drone has answered or it
 	// expires. An error that wraps ground.ErrCommand is the operator's.
-	Command(ctx context.Context, fleet, drone string, verb wire.Verb, args json.RawMessage, operator string) (id int64, err error)
+	Command(ctx context.Context, fleet, drone string, verb wire.Verb, args json.RawMessage, operator string) (id int64,
+		err error)
 	// Orders returns the newest commands to a drone, the newest first.
 	Orders(ctx context.Context, fleet, drone string, limit int) ([]store.Order, error)
 }

@@ -23,13 +23,15 @@ type clerk struct {
 	fate error
 }
 
-func (c *clerk) Command(_ context.Context, fleet, drone string, verb wire.Verb, args json.RawMessage, operator string) (int64, error) {
+func (c *clerk) Command(_ context.Context, fleet, drone string, verb wire.Verb, args json.RawMessage,
+	operator string) (int64, error) {
 	c.got = fmt.Sprintf("%s/%s %s %s by %s", fleet, drone, verb, args, operator)
 	return 7, c.fate
 }
 
 func (c *clerk) Orders(_ context.Context, fleet, drone string, limit int) ([]store.Order, error) {
-	return []store.Order{{ID: 7, Fleet: fleet, Drone: drone, Verb: "mute", Args: []byte(`{}`), State: store.OrderRefused, Text: "no"}}, c.fate
+	return []store.Order{{ID: 7, Fleet: fleet, Drone: drone, Verb: "mute", Args: []byte(`{}`), State: store.OrderRefused,
+		Text: "no"}}, c.fate
 }
 
 func TestCommandsOfThePage(t *testing.T) {
@@ -51,10 +53,12 @@ func TestCommandsOfThePage(t *testing.T) {
 			t.Errorf("%.60s: got %d and %q, want %d", body, got, c.got, want)
 		}
 	}
-	if w := ask(p, http.MethodPost, "/command", "x=1", "Content-Type", "application/x-www-form-urlencoded"); w.Code != 400 {
+	if w := ask(p, http.MethodPost, "/command", "x=1", "Content-Type",
+		"application/x-www-form-urlencoded"); w.Code != 400 {
 		t.Errorf("a form: got %d", w.Code)
 	}
-	if w := ask(p, http.MethodGet, "/commands?fleet=f&drone=d", ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"state":"refused","text":"no"`) {
+	if w := ask(p, http.MethodGet, "/commands?fleet=f&drone=d", ""); w.Code != 200 || !strings.Contains(w.Body.String(),
+		`"state":"refused","text":"no"`) {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 	good := `{"fleet":"f","drone":"d","verb":"mute","args":{}}`
@@ -67,7 +71,8 @@ func TestCommandsOfThePage(t *testing.T) {
 		t.Errorf("got %d for a store that fails", w.Code)
 	}
 	bare := New(Options{})
-	if w := ask(bare, http.MethodPost, "/command", good, "Content-Type", "application/json"); w.Code != http.StatusNotImplemented {
+	if w := ask(bare, http.MethodPost, "/command", good, "Content-Type",
+		"application/json"); w.Code != http.StatusNotImplemented {
 		t.Errorf("without a station: got %d", w.Code)
 	}
 }
@@ -96,7 +101,8 @@ func TestSnapshotOfADrone(t *testing.T) {
 	}
 	p.Handle(ground.Received{Message: picture, At: t0})
 	var state struct{ Drones []droneView }
-	if err := json.Unmarshal(ask(p, http.MethodGet, "/state", "").Body.Bytes(), &state); err != nil || state.Drones[0].Snapshot == nil {
+	if err := json.Unmarshal(ask(p, http.MethodGet, "/state", "").Body.Bytes(),
+		&state); err != nil || state.Drones[0].Snapshot == nil {
 		t.Fatalf("got %+v, %v", state, err)
 	}
 	w := ask(p, http.MethodGet, "/"+state.Drones[0].Snapshot.URL, "")

@@ -22,7 +22,7 @@ type droneView struct {
 	Fleet    string           `json:"fleet"`
 	Drone    string           `json:"drone"`
 	Boot     string           `json:"boot"`
-	Heard    *wire.Time       `json:"heard"`     // arrival of its latest message; null when only a retained status is known
+	Heard    *wire.Time       `json:"heard"`     // arrival of its latest message; null when only a retained status is
 	PeriodMS int64            `json:"period_ms"` // it reports this often, ms; 0 not known
 	State    wire.StatusState `json:"state"`     // what its status says; "" when there was none
 	Reason   string           `json:"reason"`    // of offline

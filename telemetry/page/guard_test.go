@@ -38,21 +38,26 @@ func login(p http.Handler, token string) *httptest.ResponseRecorder {
 
 func TestLogin(t *testing.T) {
 	p := New(Options{Token: token})
-	for _, target := range []string{"/", "/state", "/events", "/history", "/series", "/tracks", "/tiles/0/0/0", "/picture/1", "/thumb/x", "/pictures/a.jpg", "/assets/main.js", "/session"} {
-		if w := ask(p, http.MethodGet, target, ""); w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") == "" {
+	for _, target := range []string{"/", "/state", "/events", "/history", "/series", "/tracks", "/tiles/0/0/0",
+		"/picture/1", "/thumb/x", "/pictures/a.jpg", "/assets/main.js", "/session"} {
+		if w := ask(p, http.MethodGet, target,
+			""); w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") == "" {
 			t.Errorf("%s without a session: got %d", target, w.Code)
 		}
 	}
-	if w := ask(p, http.MethodPost, "/acknowledge", "{}", "Content-Type", "application/json"); w.Code != http.StatusUnauthorized {
+	if w := ask(p, http.MethodPost, "/acknowledge", "{}", "Content-Type",
+		"application/json"); w.Code != http.StatusUnauthorized {
 		t.Errorf("answer without a session: got %d", w.Code)
 	}
-	if w := ask(p, http.MethodGet, "/", "", "Accept", "text/html"); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/login" {
+	if w := ask(p, http.MethodGet, "/", "", "Accept",
+		"text/html"); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/login" {
 		t.Errorf("a person: got %d to %q, want the login", w.Code, w.Header().Get("Location"))
 	}
 	if w := ask(p, http.MethodGet, "/login", ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "<form") {
 		t.Errorf("login page: got %d", w.Code)
 	}
-	if w := login(p, "wrong"); w.Header().Get("Set-Cookie") != "" || !strings.Contains(w.Header().Get("Location"), "wrong") {
+	if w := login(p, "wrong"); w.Header().Get("Set-Cookie") != "" || !strings.Contains(w.Header().Get("Location"),
+		"wrong") {
 		t.Errorf("a wrong token: got %v", w.Header())
 	}
 	cookie := login(p, token).Header().Get("Set-Cookie")
@@ -146,7 +151,8 @@ func TestOtherSitesAreRefused(t *testing.T) {
 		header []string
 		want   int
 	}{
-		"same origin":    {[]string{"Content-Type", "application/json", "Origin", "http://127.0.0.1:8780", "Sec-Fetch-Site", "same-origin"}, 200},
+		"same origin": {[]string{"Content-Type", "application/json", "Origin", "http://127.0.0.1:8780", "Sec-Fetch-Site",
+			"same-origin"}, 200},
 		"other origin":   {[]string{"Content-Type", "application/json", "Origin", "http://evil.example"}, 403},
 		"other site":     {[]string{"Content-Type", "application/json", "Sec-Fetch-Site", "cross-site"}, 403},
 		"a form":         {[]string{"Content-Type", "text/plain"}, 400},
@@ -171,7 +177,11 @@ func TestOtherSitesAreRefused(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	var got Answer
 	var fate error
-	p := New(Options{Answer: func(_ context.Context, a Answer) (store.Event, error) { got = a; return storedEvent(1, 9), fate }})
+	p := New(Options{Answer: func(_ context.Context, a Answer) (store.Event, error) {
+		got = a
+		return storedEvent(1, 9),
+			fate
+	}})
 	for body, want := range map[string]int{
 		`{"id":1,"verdict":"cloud","operator":" Ada ","note":""}`:                        200,
 		`{"id":1,"verdict":"fly","operator":"Ada"}`:                                      400,
@@ -185,7 +195,8 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%.60s: got %d %s, want %d", body, w.Code, w.Body, want)
 		}
 	}
-	ask(p, http.MethodPost, "/acknowledge", `{"id":1,"verdict":"cloud","operator":" Ada "}`, "Content-Type", "application/json")
+	ask(p, http.MethodPost, "/acknowledge", `{"id":1,"verdict":"cloud","operator":" Ada "}`, "Content-Type",
+		"application/json")
 	if got.Verdict != wire.VerdictCloud || got.Operator != "Ada" {
 		t.Errorf("got %+v", got)
 	}
@@ -202,7 +213,8 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%v: got %d %s", c.err, w.Code, w.Body)
 		}
 	}
-	if w := ask(New(Options{}), http.MethodPost, "/acknowledge", `{}`, "Content-Type", "application/json"); w.Code != http.StatusNotImplemented {
+	if w := ask(New(Options{}), http.MethodPost, "/acknowledge", `{}`, "Content-Type",
+		"application/json"); w.Code != http.StatusNotImplemented {
 		t.Errorf("without a store: got %d", w.Code)
 	}
 }

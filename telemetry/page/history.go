@@ -74,7 +74,8 @@ func (p *Page) remembered(q store.Query) []*eventView {
 	views := []*eventView{}
 	for _, e := range slices.Backward(p.fleet.events.ordered) {
 		v := e.view
-		if (q.Task == "" || v.Task == q.Task) && (!q.Unacknowledged || v.Answer == nil) && v.has(q.Text) && len(views) < historyPage {
+		wanted := (q.Task == "" || v.Task == q.Task) && (!q.Unacknowledged || v.Answer == nil) && v.has(q.Text)
+		if wanted && len(views) < historyPage {
 			views = append(views, &v)
 		}
 	}

@@ -161,7 +161,8 @@ func (p *Page) Load(ctx context.Context) error {
 	if p.opts.Archive == nil {
 		return nil
 	}
-	waiting, err := p.opts.Archive.Events(ctx, store.Query{Task: wire.TaskFire, Unacknowledged: true, Limit: p.opts.MaxEvents})
+	waiting, err := p.opts.Archive.Events(ctx, store.Query{Task: wire.TaskFire, Unacknowledged: true,
+		Limit: p.opts.MaxEvents})
 	if err != nil {
 		return fmt.Errorf("load page: %w", err)
 	}

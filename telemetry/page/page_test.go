@@ -40,20 +40,23 @@ var t0 = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 const boot1, boot2 = "0123456789abcdef", "fedcba9876543210"
 
 func header(kind wire.Kind, drone, boot string) wire.Header {
-	return wire.Header{V: wire.Version, Kind: kind, Fleet: "valley", Drone: drone, Boot: boot, Seq: 1, Captured: wire.At(t0), Clock: wire.ClockGPS}
+	return wire.Header{V: wire.Version, Kind: kind, Fleet: "valley", Drone: drone, Boot: boot, Seq: 1,
+		Captured: wire.At(t0), Clock: wire.ClockGPS}
 }
 
 func model() wire.Model {
-	return wire.Model{Name: "fire", SHA256: strings.Repeat("0af9", 16), RequestedPrecision: "int8", EffectivePrecision: "fp32",
-		RequestedProvider: "tensorrt", EffectiveProvider: "cpu", Fallback: "libnvinfer.so.10 not found"}
+	return wire.Model{Name: "fire", SHA256: strings.Repeat("0af9", 16), RequestedPrecision: "int8",
+		EffectivePrecision: "fp32",
+		RequestedProvider:  "tensorrt", EffectiveProvider: "cpu", Fallback: "libnvinfer.so.10 not found"}
 }
 
 func alert(drone, event string, phase wire.Phase, revision int) *wire.Alert {
 	a := &wire.Alert{
 		Header: header(wire.KindAlert, drone, boot1), Event: event, Task: wire.TaskFire, Phase: phase, Revision: revision,
 		Label: "smoke", Started: wire.At(t0.Add(-time.Second)),
-		Evidence: wire.Evidence{Agree: 6, Window: 8, Score: 0.91, Calibrated: 0.87, Peak: 0.9, Threshold: 0.6, Release: 0.4, DwellMS: 1000,
-			Scores: wire.Scores{{Label: "nofire", Score: 0.13}, {Label: "smoke", Score: 0.87}}, Model: model(),
+		Evidence: wire.Evidence{Agree: 6, Window: 8, Score: 0.91, Calibrated: 0.87, Peak: 0.9, Threshold: 0.6, Release: 0.4,
+			DwellMS: 1000,
+			Scores:  wire.Scores{{Label: "nofire", Score: 0.13}, {Label: "smoke", Score: 0.87}}, Model: model(),
 			Snapshot: &wire.Snapshot{Ref: fmt.Sprintf("snap/%s-%d.jpg", event, revision), Width: 64, Height: 48}},
 	}
 	if phase == wire.PhaseEnd {
@@ -63,7 +66,8 @@ func alert(drone, event string, phase wire.Phase, revision int) *wire.Alert {
 }
 
 func status(drone, boot string, state wire.StatusState) *wire.Status {
-	return &wire.Status{Header: header(wire.KindStatus, drone, boot), State: state, Generation: 1, Software: "emberwing 0.1.0", Board: "jetson-nano", Started: wire.At(t0)}
+	return &wire.Status{Header: header(wire.KindStatus, drone, boot), State: state, Generation: 1,
+		Software: "emberwing 0.1.0", Board: "jetson-nano", Started: wire.At(t0)}
 }
 
 func stats(drone, boot string, delays ...time.Duration) *wire.Stats {
@@ -71,14 +75,16 @@ func stats(drone, boot string, delays ...time.Duration) *wire.Stats {
 	for _, d := range delays {
 		h.Record(d)
 	}
-	return &wire.Stats{Header: header(wire.KindStats, drone, boot), PeriodMS: 1000, FPS: 15, Frames: wire.Frames{Captured: 15, Replaced: 1, Inferred: 14},
+	return &wire.Stats{Header: header(wire.KindStats, drone, boot), PeriodMS: 1000, FPS: 15,
+		Frames: wire.Frames{Captured: 15, Replaced: 1, Inferred: 14},
 		Stages: []wire.Stage{{Name: "infer", Histogram: h.Wire()}}}
 }
 
 func health(drone string) *wire.Health {
 	return &wire.Health{Header: header(wire.KindHealth, drone, boot1), State: wire.HealthAlarm,
-		Conditions: []wire.Condition{{Code: "provider-fallback", Severity: wire.SeverityAlarm, Text: "asked for TensorRT, runs on cpu", Since: wire.At(t0)}},
-		Source:     &wire.SourceState{Name: "csi0", State: "ok"}}
+		Conditions: []wire.Condition{{Code: "provider-fallback", Severity: wire.SeverityAlarm,
+			Text: "asked for TensorRT, runs on cpu", Since: wire.At(t0)}},
+		Source: &wire.SourceState{Name: "csi0", State: "ok"}}
 }
 
 func handle(p *Page, messages ...wire.Message) {
@@ -122,8 +128,10 @@ func stateOf(t *testing.T, p *Page) (s state) {
 func TestStateGolden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Options{Software: "emberwing 0.1.0", Banner: "synthetic flight"})
-		handle(p, status("kite-7", boot1, wire.Online), alert("kite-7", "e1", wire.PhaseBegin, 0), alert("kite-7", "e1", wire.PhaseUpdate, 1),
-			stats("kite-7", boot1, 7*time.Millisecond, 9*time.Millisecond), stats("kite-7", boot1, 20*time.Millisecond), health("kite-7"))
+		handle(p, status("kite-7", boot1, wire.Online), alert("kite-7", "e1", wire.PhaseBegin, 0),
+			alert("kite-7", "e1", wire.PhaseUpdate, 1),
+			stats("kite-7", boot1, 7*time.Millisecond, 9*time.Millisecond), stats("kite-7", boot1,
+				20*time.Millisecond), health("kite-7"))
 		var got bytes.Buffer
 		if err := json.Indent(&got, p.state(), "", "  "); err != nil {
 			t.Fatal(err)
@@ -164,7 +172,8 @@ func TestEventLife(t *testing.T) {
 
 func TestRestartCutsEventsOff(t *testing.T) {
 	p := New(Options{})
-	handle(p, status("kite-7", boot1, wire.Online), alert("kite-7", "e1", wire.PhaseBegin, 0), stats("kite-7", boot1, time.Second))
+	handle(p, status("kite-7", boot1, wire.Online), alert("kite-7", "e1", wire.PhaseBegin, 0),
+		stats("kite-7", boot1, time.Second))
 	if stateOf(t, p).Events[0].CutOff {
 		t.Fatal("event of the present run is cut off")
 	}
@@ -244,7 +253,8 @@ func TestInvalidMessagesAreCounted(t *testing.T) {
 func TestForeignHistogramsAreNotMerged(t *testing.T) {
 	p := New(Options{})
 	m := stats("kite-7", boot1, time.Millisecond)
-	m.Stages = append(m.Stages, wire.Stage{Name: "odd", Histogram: wire.Histogram{SubBits: 3, Count: 1, MaxNS: 1, Counts: []uint64{1}}})
+	m.Stages = append(m.Stages, wire.Stage{Name: "odd", Histogram: wire.Histogram{SubBits: 3, Count: 1, MaxNS: 1,
+		Counts: []uint64{1}}})
 	handle(p, m)
 	for i := range 3 * wire.MaxList {
 		next := stats("kite-7", boot1, time.Millisecond)
@@ -397,7 +407,8 @@ func TestResume(t *testing.T) {
 	for i := range 20 { // more removals than are remembered
 		handle(p, alert("kite-7", fmt.Sprint("f", i), wire.PhaseBegin, 0))
 	}
-	for _, id := range []string{last, "other-" + strings.SplitAfter(last, "-")[1], p.epoch + "-99999", "\x00junk", p.epoch + "-x"} {
+	for _, id := range []string{last, "other-" + strings.SplitAfter(last, "-")[1], p.epoch + "-99999", "\x00junk",
+		p.epoch + "-x"} {
 		feed, leave = open(t, server.URL, strings.ReplaceAll(id, "\x00", ""))
 		events := readEvents(t, feed, "ping")
 		leave()
@@ -557,7 +568,8 @@ func TestHostileTextStaysData(t *testing.T) {
 func TestPictures(t *testing.T) {
 	picture := []byte("\xff\xd8picture")
 	files := fstest.MapFS{}
-	refs := []string{"a.jpg", "snap/b.png", "other.jpg", "secret.txt", "../up.jpg", "/etc/x.jpg", ".hid.jpg", "snap/.git/x.jpg", "http://evil/x.jpg", `c:\x.jpg`, "dir.jpg", "gone.jpg", "%2e%2e/x.jpg", "wrong.jpg"}
+	refs := []string{"a.jpg", "snap/b.png", "other.jpg", "secret.txt", "../up.jpg", "/etc/x.jpg", ".hid.jpg",
+		"snap/.git/x.jpg", "http://evil/x.jpg", `c:\x.jpg`, "dir.jpg", "gone.jpg", "%2e%2e/x.jpg", "wrong.jpg"}
 	for _, ref := range refs {
 		if fs.ValidPath(ref) && ref != "gone.jpg" {
 			files[ref] = &fstest.MapFile{Data: picture}
@@ -596,7 +608,8 @@ func TestPictures(t *testing.T) {
 func TestPictureOutsideRoot(t *testing.T) {
 	dir := t.TempDir()
 	secret := path.Join(t.TempDir(), "secret.jpg")
-	if err := errors.Join(os.WriteFile(secret, []byte("secret"), 0o600), os.Symlink(secret, path.Join(dir, "link.jpg"))); err != nil {
+	if err := errors.Join(os.WriteFile(secret, []byte("secret"), 0o600),
+		os.Symlink(secret, path.Join(dir, "link.jpg"))); err != nil {
 		t.Fatal(err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -617,7 +630,8 @@ func TestHeaders(t *testing.T) {
 	p := New(Options{Hosts: []string{"ground.example"}})
 	for _, target := range []string{"/", "/assets/main.js", "/state", "/nowhere", "/pictures/x.jpg"} {
 		h := get(t, p, target).Header()
-		if csp := h.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'; script-src 'self'; ") || strings.Contains(csp, "unsafe") {
+		if csp := h.Get("Content-Security-Policy"); !strings.HasPrefix(csp,
+			"default-src 'none'; script-src 'self'; ") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: policy %q", target, csp)
 		}
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Access-Control-Allow-Origin") != "" {
@@ -673,7 +687,8 @@ func TestAssets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := get(t, p, "/").Body.String(); !strings.Contains(body, `aria-live`) || !strings.Contains(body, `role="alert"`) {
+	if body := get(t, p, "/").Body.String(); !strings.Contains(body, `aria-live`) || !strings.Contains(body,
+		`role="alert"`) {
 		t.Error("the page announces nothing to screen readers")
 	}
 }

@@ -51,7 +51,8 @@ type sample struct {
 }
 
 func sampleOf(v *statsView, celsius *float64) sample {
-	s := sample{At: v.Received.Unix(), FPS: v.FPS, AlertDepth: v.Telemetry.AlertDepth, BulkDepth: v.Telemetry.BulkDepth, Celsius: celsius}
+	s := sample{At: v.Received.Unix(), FPS: v.FPS, AlertDepth: v.Telemetry.AlertDepth, BulkDepth: v.Telemetry.BulkDepth,
+		Celsius: celsius}
 	for i := range v.Stages {
 		if p := &v.Stages[i].Period; v.Stages[i].Name == "capture-decision" && p.Count > 0 {
 			s.DecideP50, s.DecideP99 = inMS(p.P50), inMS(p.P99)

@@ -118,7 +118,8 @@ func (s *flightStats) table(delays *latency.Histogram) []stageView {
 func addFrames(a, b wire.Frames) wire.Frames {
 	return wire.Frames{
 		Captured: addCount(a.Captured, b.Captured), Replaced: addCount(a.Replaced, b.Replaced),
-		Inferred: addCount(a.Inferred, b.Inferred), Dropped: addCount(a.Dropped, b.Dropped), Errors: addCount(a.Errors, b.Errors),
+		Inferred: addCount(a.Inferred, b.Inferred), Dropped: addCount(a.Dropped, b.Dropped), Errors: addCount(a.Errors,
+			b.Errors),
 	}
 }
 

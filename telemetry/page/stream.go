@@ -252,7 +252,8 @@ func (s *stream) writeHello(reset bool) {
 		Commands bool          `json:"commands"`
 		Verdicts []verdictView `json:"verdicts"`
 		Map      *MapInfo      `json:"map"`
-	}{wire.At(time.Now()), p.opts.Software, p.opts.Banner, reset, p.opts.Answer != nil, p.opts.Commander != nil, verdicts(), p.mapInfo()}))
+	}{wire.At(time.Now()), p.opts.Software, p.opts.Banner, reset, p.opts.Answer != nil, p.opts.Commander != nil,
+		verdicts(), p.mapInfo()}))
 }
 
 func (s *stream) writePing() {

@@ -56,13 +56,15 @@ func (b *batch) order(o *Order, event int64, at time.Time) (id int64, err error)
 	if len(args) == 0 {
 		args = json.RawMessage("{}")
 	}
-	err = b.tx.QueryRowContext(b.ctx, "INSERT INTO commands(fleet, drone, verb, args, event, operator, state, created, updated)"+
-		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+	err = b.tx.QueryRowContext(b.ctx,
+		"INSERT INTO commands(fleet, drone, verb, args, event, operator, state, created, updated)"+
+			" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
 		o.Fleet, o.Drone, o.Verb, string(args), event, o.Operator, OrderPending, at.UnixMilli(), at.UnixMilli()).Scan(&id)
 	return id, err
 }
 
-const orderColumns = "SELECT id, fleet, drone, verb, args, event, operator, state, text, counter, attempts, created, updated FROM commands "
+const orderColumns = "SELECT id, fleet, drone, verb, args, event, operator, state, text, counter, attempts, created," +
+	" updated FROM commands "
 
 func scanOrder(row scanner) (o Order, err error) {
 	var args string
@@ -120,7 +122,8 @@ func (s *Store) NextAttempt(ctx context.Context, id int64, at time.Time) (counte
 		if _, err := b.tx.ExecContext(ctx, "INSERT INTO attempts(counter, command) VALUES(?, ?)", counter, id); err != nil {
 			return err
 		}
-		_, err := b.tx.ExecContext(ctx, "UPDATE commands SET counter = ?, attempts = attempts + 1, updated = ? WHERE id = ?", counter, at.UnixMilli(), id)
+		_, err := b.tx.ExecContext(ctx, "UPDATE commands SET counter = ?, attempts = attempts + 1, updated = ? WHERE id = ?",
+			counter, at.UnixMilli(), id)
 		return err
 	})
 	if err != nil {
@@ -137,7 +140,8 @@ func (b *batch) nextCounter(at time.Time) (uint64, error) {
 	}
 	used, _ := strconv.ParseUint(text, 10, 64) // "" before the first
 	next := max(used+1, uint64(max(at.Unix(), 0)))
-	_, err = b.tx.ExecContext(b.ctx, "INSERT INTO meta VALUES('counter', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+	_, err = b.tx.ExecContext(b.ctx,
+		"INSERT INTO meta VALUES('counter', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
 		strconv.FormatUint(next, 10))
 	return next, err
 }
@@ -159,7 +163,8 @@ func (s *Store) EndOrder(ctx context.Context, id int64, state, text string, at t
 // been given up, and returns its event, 0 when there is none.
 func (b *batch) settle(r *wire.Result, at time.Time) (event int64, err error) {
 	err = b.tx.QueryRowContext(b.ctx, "UPDATE commands SET state = ?, text = ?, updated = ?"+
-		" WHERE id = (SELECT command FROM attempts WHERE counter = ?) AND fleet = ? AND drone = ? AND verb = ? AND state IN (?, ?) RETURNING event",
+		" WHERE id = (SELECT command FROM attempts WHERE counter = ?) AND fleet = ? AND drone = ? AND verb = ?"+
+		" AND state IN (?, ?) RETURNING event",
 		r.Outcome, r.Text, at.UnixMilli(), r.Counter, r.Fleet, r.Drone, r.Verb, OrderPending, OrderExpired).Scan(&event)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil

@@ -62,7 +62,8 @@ func (b *batch) thumb(event int64, a *wire.Alert) error {
 func (s *Store) PutPicture(ctx context.Context, p *wire.Picture, at time.Time) (*Entry, error) {
 	entry := &Entry{Kind: EntryPicture, At: wire.At(at), Event: new(Event)}
 	err := s.reader.QueryRowContext(ctx, "SELECT e.id FROM drones d JOIN events e ON e.drone = d.id"+
-		" WHERE d.fleet = ? AND d.drone = ? AND e.event = ? ORDER BY e.id DESC LIMIT 1", p.Fleet, p.Drone, p.Event).Scan(&entry.Event.ID)
+		" WHERE d.fleet = ? AND d.drone = ? AND e.event = ? ORDER BY e.id DESC LIMIT 1", p.Fleet, p.Drone,
+		p.Event).Scan(&entry.Event.ID)
 	if err != nil {
 		return nil, fmt.Errorf("store picture: %w", notFound(err))
 	}

@@ -41,7 +41,8 @@ const (
 	agedEvents = "SELECT e.id FROM events e WHERE" + prunable + " AND e.last < ? ORDER BY e.last LIMIT ?"
 	overEvents = "SELECT e.id FROM events e WHERE" + prunable + " AND (e.phase = '" + string(wire.PhaseEnd) +
 		"' OR e.last < ?) ORDER BY e.last LIMIT ?"
-	usedBytes = "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+	usedBytes = "SELECT (page_count - freelist_count) * page_size" +
+		" FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
 )
 
 // removeEvent are the statements that remove an event by its number, ?1.
@@ -91,7 +92,8 @@ func (s *Store) removeAll(ctx context.Context, count *int, remove func(*batch, i
 }
 
 // removeSome removes one transaction's worth of what a query selects.
-func (s *Store) removeSome(ctx context.Context, remove func(*batch, int64) error, query string, args ...any) (n int, err error) {
+func (s *Store) removeSome(ctx context.Context, remove func(*batch, int64) error, query string, args ...any) (n int,
+	err error) {
 	err = s.write(ctx, func(b *batch) error {
 		ids, err := b.numbers(query, append(args, pruneBatch)...)
 		for _, id := range ids {
@@ -145,7 +147,8 @@ func (s *Store) pruneOthers(ctx context.Context, before int64) (n int, err error
 		query string
 		args  []any
 	}{
-		{"DELETE FROM results WHERE row IN (SELECT row FROM feed WHERE event = 0 AND at < ? AND row < ?)", []any{before, s.Last()}},
+		{"DELETE FROM results WHERE row IN (SELECT row FROM feed WHERE event = 0 AND at < ? AND row < ?)",
+			[]any{before, s.Last()}},
 		{"DELETE FROM feed WHERE event = 0 AND at < ? AND row < ?", []any{before, s.Last()}},
 		{"DELETE FROM attempts WHERE command IN (SELECT id FROM commands WHERE event = 0 AND state <> ? AND updated < ?)",
 			[]any{OrderPending, before}},

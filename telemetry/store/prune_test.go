@@ -161,7 +161,8 @@ func TestPruneBySize(t *testing.T) {
 	for n := 1; n < 200; n++ {
 		putAt(t, crowd, n, 0, false)
 	}
-	if p := prune(t, crowd, 900*day, store.Limits{Pictures: day, Events: day, Bytes: limit / 4}); !p.Over || p.Events+p.Pictures != 0 {
+	if p := prune(t, crowd, 900*day, store.Limits{Pictures: day, Events: day,
+		Bytes: limit / 4}); !p.Over || p.Events+p.Pictures != 0 {
 		t.Errorf("got %+v of alerts that nobody acknowledged, want none removed and the limit passed", p)
 	}
 }

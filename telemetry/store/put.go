@@ -20,10 +20,10 @@ const (
 	updateDrone   = "UPDATE drones SET sequence = ?, alerts = ?, heard = ? WHERE id = ?"
 	insertFeed    = "INSERT INTO feed(row, kind, at, event, flags, topic, body, crc) VALUES(?, ?, ?, ?, ?, ?, ?, ?)"
 	selectEventID = "SELECT id, revision FROM events WHERE drone = ? AND boot = ? AND event = ?"
-	insertEvent   = "INSERT INTO events(drone, boot, event, task, label, phase, revision, steps, first, last, peak, row, alert)" +
-		" VALUES(?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?) RETURNING id"
-	advanceEvent = "UPDATE events SET label = ?, phase = ?, revision = ?, alert = ?, steps = steps + 1, last = ?, peak = max(peak, ?)," +
-		" row = ? WHERE id = ?"
+	insertEvent   = "INSERT INTO events(drone, boot, event, task, label, phase, revision, steps, first, last, peak, row," +
+		" alert) VALUES(?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?) RETURNING id"
+	advanceEvent = "UPDATE events SET label = ?, phase = ?, revision = ?, alert = ?, steps = steps + 1, last = ?, " +
+		"peak = max(peak, ?), row = ? WHERE id = ?"
 	countStep     = "UPDATE events SET steps = steps + 1, last = ?, peak = max(peak, ?), row = ? WHERE id = ?"
 	touchEvent    = "UPDATE events SET row = ? WHERE id = ?"
 	selectRemoved = "SELECT count(*) FROM removed WHERE drone = ? AND boot = ? AND event = ?"
@@ -37,7 +37,8 @@ const (
 func (s *Store) prepare() error {
 	s.stmts = make(map[string]*sql.Stmt)
 	for _, q := range []string{insertDrone, selectDrone, updateDrone, insertFeed, selectEventID, insertEvent, advanceEvent,
-		countStep, touchEvent, selectRemoved, insertAlert, selectAlert, insertResult, insertOutcast, pruneOutcasts, upsertPicture} {
+		countStep, touchEvent, selectRemoved, insertAlert, selectAlert, insertResult, insertOutcast, pruneOutcasts,
+		upsertPicture} {
 		made, err := s.writer.Prepare(q)
 		if err != nil {
 			return err

@@ -137,7 +137,8 @@ func (s *Store) Events(ctx context.Context, q Query) ([]Event, error) {
 
 // Waiting counts the events of a task that nobody has acknowledged.
 func (s *Store) Waiting(ctx context.Context, task wire.Task) (n int, err error) {
-	err = s.reader.QueryRowContext(ctx, "SELECT count(*) FROM events WHERE verdict = 0 AND task = ?", string(task)).Scan(&n)
+	err = s.reader.QueryRowContext(ctx, "SELECT count(*) FROM events WHERE verdict = 0 AND task = ?",
+		string(task)).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count events: %w", err)
 	}
@@ -170,7 +171,8 @@ func (q *Query) where() (string, []any) {
 	add(!q.Until.IsZero(), "e.first < ?", q.Until.UnixMilli())
 	add(q.Before > 0, "e.id < ?", q.Before)
 	like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(q.Text) + "%"
-	add(q.Text != "", `(d.drone LIKE ? ESCAPE '\' OR e.label LIKE ? ESCAPE '\' OR e.event LIKE ? ESCAPE '\' OR CAST(v.body AS TEXT) LIKE ? ESCAPE '\')`,
+	add(q.Text != "", `(d.drone LIKE ? ESCAPE '\' OR e.label LIKE ? ESCAPE '\' OR e.event LIKE ? ESCAPE '\'`+
+		` OR CAST(v.body AS TEXT) LIKE ? ESCAPE '\')`,
 		like, like, like, like)
 	if len(conditions) == 0 {
 		return "", nil
@@ -180,8 +182,9 @@ func (q *Query) where() (string, []any) {
 
 // Steps returns the alerts of an event in the order of their revisions.
 func (s *Store) Steps(ctx context.Context, event int64) ([]Step, error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT f.row, f.at, f.topic, f.body, f.flags FROM alerts a JOIN feed f ON f.row = a.row"+
-		" WHERE a.event = ? ORDER BY a.revision LIMIT ?", event, maxLimit)
+	rows, err := s.reader.QueryContext(ctx,
+		"SELECT f.row, f.at, f.topic, f.body, f.flags FROM alerts a JOIN feed f ON f.row = a.row"+
+			" WHERE a.event = ? ORDER BY a.revision LIMIT ?", event, maxLimit)
 	if err != nil {
 		return nil, fmt.Errorf("read steps: %w", err)
 	}
@@ -235,7 +238,8 @@ func (s *Store) Feed(ctx context.Context, after int64, limit int) ([]Entry, erro
 }
 
 func (s *Store) feedRows(ctx context.Context, after int64, limit int) (out []feedRow, err error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT row, kind, at, event, flags, topic, body, crc FROM feed WHERE row > ? ORDER BY row LIMIT ?",
+	rows, err := s.reader.QueryContext(ctx,
+		"SELECT row, kind, at, event, flags, topic, body, crc FROM feed WHERE row > ? ORDER BY row LIMIT ?",
 		after, limit)
 	if err != nil {
 		return nil, err
@@ -303,7 +307,8 @@ func (s *Store) Picture(ctx context.Context, event int64) (body []byte, p Pictur
 
 // Drones returns what is known of each drone, sorted by fleet and name.
 func (s *Store) Drones(ctx context.Context) ([]Drone, error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT fleet, drone, sequence, alerts, heard FROM drones ORDER BY fleet, drone")
+	rows, err := s.reader.QueryContext(ctx,
+		"SELECT fleet, drone, sequence, alerts, heard FROM drones ORDER BY fleet, drone")
 	if err != nil {
 		return nil, fmt.Errorf("read drones: %w", err)
 	}

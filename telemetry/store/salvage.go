@@ -140,7 +140,8 @@ func (s *Store) fill(from string, cause error) error {
 	if len(rows) > 0 {
 		story.Missing = int(rows[len(rows)-1].id) - r.rows
 	}
-	s.opts.Log.Error("the store was damaged and has been salvaged", "cause", cause, "rows", story.Rows, "missing", story.Missing)
+	s.opts.Log.Error("the store was damaged and has been salvaged", "cause", cause, "rows", story.Rows, "missing",
+		story.Missing)
 	return s.setMeta("salvage", story)
 }
 
@@ -152,7 +153,8 @@ func (s *Store) setMeta(key string, v any) error {
 		return err
 	}
 	return s.inTx(context.Background(), func(tx *sql.Tx) error {
-		_, err := tx.Exec("INSERT INTO meta VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", key, string(text))
+		_, err := tx.Exec("INSERT INTO meta VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", key,
+			string(text))
 		return err
 	})
 }
@@ -185,7 +187,8 @@ func asFeedRow(id int64, columns []any) (r feedRow, ok bool) {
 	topic, ok5 := columns[5].(string)
 	body, ok6 := columns[6].([]byte)
 	crc, ok7 := columns[7].(int64)
-	r = feedRow{row: id, at: at, event: event, kind: EntryKind(kind), flags: int(flags), topic: topic, body: body, crc: uint32(crc)}
+	r = feedRow{row: id, at: at, event: event, kind: EntryKind(kind), flags: int(flags), topic: topic, body: body,
+		crc: uint32(crc)}
 	return r, ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7
 }
 

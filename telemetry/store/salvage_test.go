@@ -44,14 +44,16 @@ func newWreck(t *testing.T) *wreck {
 		put(t, s, a)
 	}
 	for event := range 3 {
-		_, err := s.Acknowledge(t.Context(), store.Acknowledgement{Event: int64(event + 1), Verdict: "cloud", Operator: "ann", At: t0})
+		_, err := s.Acknowledge(t.Context(), store.Acknowledgement{Event: int64(event + 1), Verdict: "cloud",
+			Operator: "ann", At: t0})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.verdicts++
 	}
-	picture := &wire.Picture{Header: alertOf("a", 0, 0, 0).Header, Event: alertOf("a", 0, 0, 0).Event, Width: 9000, Height: 8,
-		JPEG: jpegOf(t, 9000)}
+	picture := &wire.Picture{Header: alertOf("a", 0, 0, 0).Header, Event: alertOf("a", 0, 0, 0).Event, Width: 9000,
+		Height: 8,
+		JPEG:   jpegOf(t, 9000)}
 	if _, err := s.PutPicture(t.Context(), picture, t0); err != nil {
 		t.Fatal(err)
 	}
@@ -187,11 +189,12 @@ func TestSalvageOfOtherDamage(t *testing.T) {
 		want int // alerts
 		lost string
 	}{
-		"header overwritten":       {merged, func(w *wreck) { copy(w.main, strings.Repeat("x", 100)) }, 90, ""},
-		"version overwritten":      {merged, func(w *wreck) { copy(w.main[60:], "\x00\x00\x00\x00") }, 90, ""},
-		"header and start of log":  {w, func(w *wreck) { clear(w.main[:pageSize]); w.wal[32+16] ^= 1 }, 90, ""},
-		"empty, with a log":        {w, func(w *wreck) { w.main = nil }, -1, ""},
-		"one bit within an alert":  {merged, func(w *wreck) { w.main[bytes.Index(w.main, flipped)+200] ^= 4 }, 89, nameOf(alertOf("a", 7, 1, 0))},
+		"header overwritten":      {merged, func(w *wreck) { copy(w.main, strings.Repeat("x", 100)) }, 90, ""},
+		"version overwritten":     {merged, func(w *wreck) { copy(w.main[60:], "\x00\x00\x00\x00") }, 90, ""},
+		"header and start of log": {w, func(w *wreck) { clear(w.main[:pageSize]); w.wal[32+16] ^= 1 }, 90, ""},
+		"empty, with a log":       {w, func(w *wreck) { w.main = nil }, -1, ""},
+		"one bit within an alert": {merged, func(w *wreck) { w.main[bytes.Index(w.main, flipped)+200] ^= 4 }, 89,
+			nameOf(alertOf("a", 7, 1, 0))},
 		"not a database":           {merged, func(w *wreck) { w.main = bytes.Repeat([]byte("no database "), 5000) }, 0, ""},
 		"the last third is gone":   {merged, func(w *wreck) { w.main = w.main[:len(w.main)/3*2] }, -1, ""},
 		"shorter than a page":      {merged, func(w *wreck) { w.main = w.main[:3000] }, 0, ""},
@@ -273,7 +276,8 @@ func TestSalvageMayBeCutOffAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	states := map[string]map[string][]byte{
-		"while filling":       {"": broken.main, "-wal": broken.wal, ".salvaging": fresh[:len(fresh)/2], ".salvaging-wal": []byte("x")},
+		"while filling": {"": broken.main, "-wal": broken.wal, ".salvaging": fresh[:len(fresh)/2],
+			".salvaging-wal": []byte("x")},
 		"filled, none moved":  {"": broken.main, "-wal": broken.wal, ".salvaged": fresh},
 		"the old log moved":   {"": broken.main, ".salvaged": fresh},
 		"the old file moved":  {".salvaged": fresh},

@@ -27,7 +27,8 @@ func alertOf(drone string, event, revision int, seq uint64) *wire.Alert {
 	return &wire.Alert{
 		Header: wire.Header{Fleet: "f", Drone: drone, Boot: "b1", Seq: seq, Captured: wire.At(t0), Clock: wire.ClockGPS,
 			Published: wire.At(t0)},
-		Event: wire.EventID(drone, "b1", uint64(event)), Task: wire.TaskFire, Phase: phase, Revision: revision, Label: "smoke",
+		Event: wire.EventID(drone, "b1",
+			uint64(event)), Task: wire.TaskFire, Phase: phase, Revision: revision, Label: "smoke",
 		Started: wire.At(t0),
 		Evidence: wire.Evidence{Window: 8, Agree: 6, Calibrated: 0.5, Peak: min(0.5+float64(revision)/100, 1),
 			Threshold: 0.4, Model: wire.Model{
@@ -257,7 +258,8 @@ func TestWiderPicturesReplaceThumbnails(t *testing.T) {
 		t.Fatalf("got %+v and %+v, want a picture of 16 pixels and none", p, out[1].Entry.Event.Picture)
 	}
 	picture := &wire.Picture{Header: a.Header, Event: a.Event, Width: 32, Height: 8, JPEG: jpegOf(t, 32)}
-	if e, err := s.PutPicture(t.Context(), picture, t0); err != nil || e == nil || e.Row != 3 || e.Event.Picture.Width != 32 {
+	if e, err := s.PutPicture(t.Context(), picture,
+		t0); err != nil || e == nil || e.Row != 3 || e.Event.Picture.Width != 32 {
 		t.Fatalf("got %+v, %v", e, err)
 	}
 	if e, err := s.PutPicture(t.Context(), picture, t0); err != nil || e != nil {

@@ -19,8 +19,10 @@ export const verdictText = (ack, verdicts) => verdicts.find((v) => v.id === ack.
 // answerText says what was answered and what became of it.
 export function answerText(ack, verdicts) {
   const label = verdictText(ack, verdicts);
-  const fate = { pending: "the drone has not confirmed it yet", done: "confirmed by the drone", refused: "REFUSED by the drone", failed: "could not be sent to the drone" };
-  return [`${label}, by ${ack.operator || "unnamed"} ${clock(ack.at)}`, fate[ack.delivery], ack.note && `“${ack.note}”`].filter(Boolean).join(" · ");
+  const fate = { pending: "the drone has not confirmed it yet", done: "confirmed by the drone",
+    refused: "REFUSED by the drone", failed: "could not be sent to the drone" };
+  return [`${label}, by ${ack.operator || "unnamed"} ${clock(ack.at)}`, fate[ack.delivery],
+    ack.note && `“${ack.note}”`].filter(Boolean).join(" · ");
 }
 
 class Card {
@@ -51,7 +53,8 @@ class Card {
     this.commands = new EventCommands(this.page, () => this.value, () => this.node.focus());
     this.body = el("div", { class: "card-body", hidden: "" }, this.picture.node,
       el("div", null, this.answer, this.panel.node, this.commands.node, this.list, this.note));
-    this.head = el("div", { class: "card-head" }, this.glance, this.icon, this.title, this.chip, this.late, this.exercise, this.muted, this.said, this.where, this.age);
+    this.head = el("div", { class: "card-head" }, this.glance, this.icon, this.title, this.chip, this.late,
+      this.exercise, this.muted, this.said, this.where, this.age);
     this.node = el("article", { class: "card", tabindex: "0", "data-key": this.key }, this.head, this.body);
     // Pressing also focuses, which opens: only a card that was open before is closed.
     this.head.addEventListener("pointerdown", () => (this.wasOpen = !this.body.hidden));
@@ -71,7 +74,8 @@ class Card {
     this.exercise.hidden = !v.exercise;
     this.muted.hidden = !v.muted;
     text(this.where, `${v.drone} · ${clock(v.started)} · score ${score(v.evidence.peak)}`);
-    this.node.setAttribute("aria-label", `${name(v)}, drone ${v.drone}, ${clock(v.started)}, score ${score(v.evidence.peak)}, ${stage(v)}${v.late ? ", late" : ""}`);
+    this.node.setAttribute("aria-label",
+      `${name(v)}, drone ${v.drone}, ${clock(v.started)}, score ${score(v.evidence.peak)}, ${stage(v)}${v.late ? ", late" : ""}`);
     this.note.hidden = v.task !== "gesture";
     this.answer.hidden = !v.ack;
     this.said.hidden = !v.ack;

@@ -2,13 +2,15 @@
 
 // get returns the JSON of a path; parameters that are empty are left out.
 export async function get(path, parameters = {}) {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, v]) => v !== "" && v !== null && v !== undefined));
+  const given = Object.entries(parameters).filter(([, v]) => v !== "" && v !== null && v !== undefined);
+  const query = new URLSearchParams(given);
   return answer(await fetch(`${path}?${query}`, { headers: { Accept: "application/json" } }));
 }
 
 // post sends JSON and returns the JSON that comes back.
 export async function post(path, body) {
-  return answer(await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
+  return answer(await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body) }));
 }
 
 async function answer(response) {

@@ -12,7 +12,8 @@ const style = (name) => getComputedStyle(document.documentElement).getPropertyVa
 const kinds = [
   ["Capture to decision", "ms", [["p50", "decide_p50", "--gesture", []], ["p99", "decide_p99", "--fire", [6, 3]]]],
   ["Frames inferred", "/s", [["rate", "fps", "--good", []]]],
-  ["Waiting on the drone", "", [["alerts", "alert_depth", "--fire", []], ["reports", "bulk_depth", "--gesture", [6, 3]]]],
+  ["Waiting on the drone", "", [["alerts", "alert_depth", "--fire", []],
+    ["reports", "bulk_depth", "--gesture", [6, 3]]]],
   ["Hottest sensor", "°C", [["temperature", "celsius", "--warn", []]]],
 ];
 
@@ -31,11 +32,14 @@ function hottest(health) {
 }
 
 function options(width, unit, lines) {
-  const axis = { stroke: style("--dim"), grid: { stroke: style("--rule"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+  const axis = { stroke: style("--dim"), grid: { stroke: style("--rule"), width: 1 }, ticks: { show: false },
+    font: "12px system-ui, sans-serif" };
   return {
     width, height: 130, legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
-    axes: [{ ...axis, space: 80, size: 28, values: (_, times) => times.map((t) => new Date(1000 * t).toTimeString().slice(0, 8)) }, { ...axis, size: 48 }], scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 0, 1) * 1.1] } },
-    series: [{}, ...lines.map(([label, , colour, dash]) => ({ label, stroke: style(colour), width: 2, dash, points: { show: false }, unit }))],
+    axes: [{ ...axis, space: 80, size: 28, values: (_, times) => times.map(timeOfDay) }, { ...axis, size: 48 }],
+    scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 0, 1) * 1.1] } },
+    series: [{}, ...lines.map(([label, , colour, dash]) => ({ label, stroke: style(colour), width: 2, dash,
+      points: { show: false }, unit }))],
   };
 }
 
@@ -77,9 +81,11 @@ export class Charts {
   }
 
   drawPart(part) {
-    const data = [this.points.map((p) => p.t), ...part.lines.map(([, field]) => this.points.map((p) => p[field] ?? null))];
+    const values = part.lines.map(([, field]) => this.points.map((p) => p[field] ?? null));
+    const data = [this.points.map((p) => p.t), ...values];
     const newest = this.points.at(-1);
-    text(part.now, newest ? part.lines.map(([label, field]) => `${label} ${number(newest[field])} ${part.unit}`).join(" · ") : "no data yet");
+    const words = ([label, field]) => `${label} ${number(newest[field])} ${part.unit}`;
+    text(part.now, newest ? part.lines.map(words).join(" · ") : "no data yet");
     const width = part.area.clientWidth;
     if (width === 0) return;
     if (!part.plot || part.width !== width || part.theme !== style("--ink")) {
@@ -94,3 +100,8 @@ export class Charts {
 }
 
 const number = (v) => (v === null || v === undefined ? "–" : v >= 100 || Number.isInteger(v) ? v.toFixed(0) : v.toFixed(1));
+
+// timeOfDay of seconds since 1970.
+function timeOfDay(seconds) {
+  return new Date(1000 * seconds).toTimeString().slice(0, 8);
+}

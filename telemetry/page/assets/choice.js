@@ -9,7 +9,8 @@ export function choices(items, describe) {
 
 export function choice(item, i, describe) {
   const [attributes, words, act] = describe(item);
-  const b = el("button", { type: "button", ...attributes }, i < 10 && el("kbd", null, String((i + 1) % 10)), ` ${words}`);
+  const b = el("button", { type: "button", ...attributes }, i < 10 && el("kbd", null, String((i + 1) % 10)),
+    ` ${words}`);
   b.addEventListener("click", act);
   return b;
 }

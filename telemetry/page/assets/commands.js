@@ -15,7 +15,8 @@ const names = { snapshot: "Picture", mute: "Mute", threshold: "Threshold", profi
 
 // fate says what became of a command.
 function fate(o) {
-  const waits = ["waits for the drone", "sent, not confirmed yet"][o.attempts] ?? `sent ${o.attempts} times, not confirmed yet`;
+  const few = ["waits for the drone", "sent, not confirmed yet"];
+  const waits = few[o.attempts] ?? `sent ${o.attempts} times, not confirmed yet`;
   const fates = {
     pending: waits, done: "confirmed by the drone", refused: `REFUSED by the drone: ${o.text}`, failed: `FAILED: ${o.text}`,
     expired: `TIMED OUT: ${o.text}`,
@@ -35,7 +36,8 @@ function detail(o) {
 }
 
 function line(o) {
-  return el("li", { "data-state": o.state, "data-verb": o.verb }, el("b", null, `${names[o.verb] ?? o.verb} `), `${detail(o)}: `,
+  return el("li", { "data-state": o.state, "data-verb": o.verb }, el("b", null, `${names[o.verb] ?? o.verb} `),
+    `${detail(o)}: `,
     el("strong", null, fate(o)), el("small", null, ` ${o.operator} ${clock(o.created)}`));
 }
 
@@ -93,9 +95,11 @@ export class EventCommands {
     this.orders = new Orders(page, event, (own, o) => own.sent.has(o.id));
     this.picture = el("button", { type: "button" }, "Larger picture ", el("kbd", null, "P"));
     this.picture.addEventListener("click", () => this.orders.send("snapshot", { event: this.event().event }));
-    this.mute = el("button", { type: "button", "aria-expanded": "false", "aria-controls": this.id }, "Mute here ", el("kbd", null, "M"));
+    this.mute = el("button", { type: "button", "aria-expanded": "false", "aria-controls": this.id }, "Mute here ",
+      el("kbd", null, "M"));
     this.mute.addEventListener("click", () => (this.box.hidden ? this.open() : this.close(true)));
-    this.spans = choices(spans, ([minutes, words]) => [{ "data-minutes": minutes }, words, () => this.silence(minutes)]);
+    this.spans = choices(spans, ([minutes, words]) => [{ "data-minutes": minutes }, words,
+      () => this.silence(minutes)]);
     this.words = el("legend");
     const cancel = el("button", { type: "button" }, "Cancel ", el("kbd", null, "Esc"));
     cancel.addEventListener("click", () => this.close(true));
@@ -142,7 +146,8 @@ function area(e) {
     return { words: `between ${sector.from_deg}° and ${sector.to_deg}° of this drone`, shape: { sector } };
   }
   if (!e.position) return null;
-  return { words: `within ${RADIUS} m of where this drone was`, shape: { circle: { lat: e.position.lat, lon: e.position.lon, radius_m: RADIUS } } };
+  return { words: `within ${RADIUS} m of where this drone was`,
+    shape: { circle: { lat: e.position.lat, lon: e.position.lon, radius_m: RADIUS } } };
 }
 
 // muteID makes a name that a second mute of the same event replaces.
@@ -162,7 +167,8 @@ export class DroneCommands {
     this.operator.addEventListener("change", () => remember("operator", this.operator.value.trim()));
     const picture = el("button", { type: "button" }, "Picture of now ", el("kbd", null, "P"));
     picture.addEventListener("click", () => this.picture());
-    this.node = el("section", { class: "health commands", "aria-label": "Commands to this drone" }, el("h3", null, "Commands"),
+    this.node = el("section", { class: "health commands", "aria-label": "Commands to this drone" },
+      el("h3", null, "Commands"),
       el("p", null, el("label", null, "Your name ", this.operator), " ", picture), this.snapshot, this.caption,
       this.muteForm(), this.lifts, this.thresholdForm(), this.profileForm(), this.orders.node);
   }
@@ -172,7 +178,8 @@ export class DroneCommands {
   }
 
   muteForm() {
-    this.radius = el("input", { type: "number", min: "1", max: "100000", step: "1", value: String(RADIUS), required: "" });
+    this.radius = el("input", { type: "number", min: "1", max: "100000", step: "1", value: String(RADIUS),
+      required: "" });
     this.minutes = el("select", null, spans.map(([m, words]) => el("option", { value: m }, words)));
     this.here = el("button", null, "Mute around it");
     return form([el("label", null, "Metres ", this.radius), el("label", null, "for ", this.minutes), this.here], () => {
@@ -185,10 +192,12 @@ export class DroneCommands {
 
   thresholdForm() {
     const task = el("select", null, ["fire", "gesture"].map((t) => el("option", null, t)));
-    const value = el("input", { type: "number", min: "0.01", max: "0.99", step: "0.01", placeholder: "0.01 to 0.99", required: "" });
+    const value = el("input", { type: "number", min: "0.01", max: "0.99", step: "0.01", placeholder: "0.01 to 0.99",
+      required: "" });
     const back = el("button", { type: "button" }, "As configured");
     back.addEventListener("click", () => this.orders.send("threshold", { task: task.value, value: 0 }));
-    return form([el("label", null, "Threshold of ", task), el("label", null, "score ", value), el("button", null, "Set threshold"), back],
+    return form([el("label", null, "Threshold of ", task), el("label", null, "score ", value),
+      el("button", null, "Set threshold"), back],
       () => this.orders.send("threshold", { task: task.value, value: value.valueAsNumber }));
   }
 
@@ -210,7 +219,8 @@ export class DroneCommands {
     this.snapshot.hidden = !s;
     text(this.caption, s ? `Picture of ${clock(s.captured)}` : "");
     if (!s || this.snapshot.getAttribute("src") === s.url) return;
-    Object.assign(this.snapshot, { width: s.width, height: s.height, alt: `What drone ${drone.drone} sees`, src: s.url });
+    Object.assign(this.snapshot, { width: s.width, height: s.height, alt: `What drone ${drone.drone} sees`,
+      src: s.url });
   }
 
   lift(id) {

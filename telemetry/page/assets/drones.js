@@ -31,7 +31,8 @@ export function fresh(feed, key) {
 const order = ["offline", "silent", "late", "unknown", "live"];
 
 // worstFirst sorts drones by how much their link needs attention.
-export const worstFirst = (now) => (a, b) => order.indexOf(link(a, now)) - order.indexOf(link(b, now)) || a.drone.localeCompare(b.drone);
+export const worstFirst = (now) => (a, b) => order.indexOf(link(a, now)) - order.indexOf(link(b,
+  now)) || a.drone.localeCompare(b.drone);
 
 // queue says what waits on a drone; alerts that wait matter, the rest does not.
 function queue(v) {
@@ -73,7 +74,8 @@ class Row {
     const warning = warnings(v);
     text(this.warning, warning);
     this.warning.hidden = warning === "";
-    text(this.more, [v.fleet && `fleet ${v.fleet}`, v.board, v.software, v.started && `up since ${clock(v.started)}`].filter(Boolean).join(" · "));
+    text(this.more, [v.fleet && `fleet ${v.fleet}`, v.board, v.software,
+      v.started && `up since ${clock(v.started)}`].filter(Boolean).join(" · "));
     this.tick();
   }
 
@@ -97,12 +99,14 @@ export function row(page) {
 }
 
 const severities = { info: ["disc", "plain"], warning: ["half", "warn"], alarm: ["triangle", "bad"] };
-const summaries = { ok: ["tick", "good", "no fault reported"], degraded: ["half", "warn", "degraded"], alarm: ["triangle", "bad", "alarm"] };
+const summaries = { ok: ["tick", "good", "no fault reported"], degraded: ["half", "warn", "degraded"],
+  alarm: ["triangle", "bad", "alarm"] };
 
 // condition shows one thing that is wrong.
 export function condition(c) {
   const [shape, tone] = severities[c.severity] ?? severities.alarm;
-  return el("li", null, mark(shape, tone), el("b", { class: `tone-${tone}` }, ` ${c.severity} `), el("code", null, c.code),
+  return el("li", null, mark(shape, tone), el("b", { class: `tone-${tone}` }, ` ${c.severity} `),
+    el("code", null, c.code),
     ` ${c.text} `, el("small", null, `since ${clock(c.since)}`));
 }
 
@@ -136,7 +140,8 @@ export class Health {
     this.age = el("span", { class: "age" });
     this.list = el("ul", { class: "plain conditions" });
     this.more = el("div");
-    this.node = el("div", { class: "health" }, el("p", { class: "drone-head" }, this.badge, this.age), this.list, this.more);
+    this.node = el("div", { class: "health" }, el("p", { class: "drone-head" }, this.badge, this.age), this.list,
+      this.more);
     this.shown = "";
   }
 

@@ -21,7 +21,8 @@ export function meter(e) {
   const x = (v) => (v * 200).toFixed(1);
   return svg("svg", { viewBox: "0 0 200 22", class: "meter", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { x: 0, y: 5, width: 200, height: 12, class: "meter-back" }),
-    svg("rect", { x: 0, y: 5, width: x(e.calibrated), height: 12, class: e.calibrated >= e.threshold ? "meter-over" : "meter-under" }),
+    svg("rect", { x: 0, y: 5, width: x(e.calibrated), height: 12,
+      class: e.calibrated >= e.threshold ? "meter-over" : "meter-under" }),
     svg("rect", { x: x(e.peak), y: 5, width: 1.2, height: 12, class: "meter-peak" }),
     svg("rect", { x: x(e.release), y: 3, width: 1, height: 16, class: "meter-release" }),
     svg("rect", { x: x(e.threshold), y: 0, width: 2, height: 22, class: "meter-threshold" }));
@@ -32,7 +33,8 @@ function frames(e) {
   if (e.window > 24) return null;
   const boxes = Array.from({ length: e.window }, (_, i) =>
     svg("rect", { x: i * 12 + 1, y: 1, width: 9, height: 12, class: i < e.agree ? "frame-agrees" : "frame-not" }));
-  return svg("svg", { viewBox: `0 0 ${e.window * 12} 14`, width: e.window * 12, height: 14, class: "frames", "aria-hidden": "true" }, boxes);
+  return svg("svg", { viewBox: `0 0 ${e.window * 12} 14`, width: e.window * 12, height: 14, class: "frames",
+    "aria-hidden": "true" }, boxes);
 }
 
 // choice shows what was asked for and what really runs.
@@ -65,7 +67,8 @@ function position(e) {
   const p = e.position;
   const v = e.view;
   if (!p && !v) return null;
-  return fact("Position", p && place(p), p && el("small", null, ` ± ${p.uncertainty_m.toFixed(0)} m, ${p.alt_m.toFixed(0)} m above the sea`),
+  return fact("Position", p && place(p), p && el("small", null,
+    ` ± ${p.uncertainty_m.toFixed(0)} m, ${p.alt_m.toFixed(0)} m above the sea`),
     v && el("span", null, `${p ? " · " : ""}bearing ${v.bearing_deg.toFixed(0)}°`));
 }
 
@@ -76,16 +79,20 @@ export function facts(v) {
   const e = v.evidence;
   const m = e.model;
   return [
-    fact("Score", meter(e), el("span", null, el("strong", null, score(e.calibrated)), ` against threshold ${score(e.threshold)}`,
+    fact("Score", meter(e), el("span", null, el("strong", null, score(e.calibrated)),
+      ` against threshold ${score(e.threshold)}`,
       el("small", null, `peak ${score(e.peak)} · release ${score(e.release)}`))),
-    fact("Frames", frames(e), ` ${e.agree} of ${e.window} agree`, el("small", null, ` · held ${(e.dwell_ms / 1000).toFixed(1)} s`)),
-    e.scores && Object.keys(e.scores).length > 0 && fact("Labels", Object.entries(e.scores).map(([label, s]) => `${label} ${score(s)}`).join(" · ")),
+    fact("Frames", frames(e), ` ${e.agree} of ${e.window} agree`,
+      el("small", null, ` · held ${(e.dwell_ms / 1000).toFixed(1)} s`)),
+    e.scores && Object.keys(e.scores).length > 0 && fact("Labels",
+      Object.entries(e.scores).map(([label, s]) => `${label} ${score(s)}`).join(" · ")),
     e.area > 0 && fact("Area", `${(e.area * 100).toFixed(e.area < 0.1 ? 1 : 0)} % of the frame`),
     unusual(e),
     fact("Delay", steps(v), v.late && el("strong", { class: "tone-warn" }, " LATE: it waited on the drone"),
       v.clock === "none" && el("strong", { class: "tone-warn" }, " the drone's clock was never set")),
     position(e),
-    fact("Runs as", ...choice(`${m.requested_precision} on ${m.requested_provider}`, `${m.effective_precision} on ${m.effective_provider}`),
+    fact("Runs as", ...choice(`${m.requested_precision} on ${m.requested_provider}`,
+      `${m.effective_precision} on ${m.effective_provider}`),
       m.fallback && ` (${m.fallback})`),
     fact("Model", m.name, el("small", null, ` ${m.sha256.slice(0, 12)}`)),
   ].filter(Boolean);
@@ -98,7 +105,8 @@ export class Picture {
     this.image = el("img", { alt: "", hidden: "" });
     this.note = el("span", { class: "picture-note" });
     this.caption = el("figcaption");
-    this.node = el("figure", { class: "picture" }, el("div", { class: "picture-frame" }, this.image, this.note), this.caption);
+    this.node = el("figure", { class: "picture" }, el("div", { class: "picture-frame" }, this.image, this.note),
+      this.caption);
     this.image.addEventListener("load", () => this.state(true, ""));
     this.image.addEventListener("error", () => this.state(false, "The picture cannot be had."));
   }

@@ -25,8 +25,10 @@ class Line {
     this.summary.replaceChildren(
       el("time", { datetime: v.started }, clock(v.started)), mark(tone(v), tone(v)), el("b", null, name(v)),
       el("span", { class: "line-phase" }, time), el("span", null, `peak ${score(v.evidence.peak)}`),
-      ...[v.late && el("span", { class: "chip late" }, "LATE"), v.exercise && el("span", { class: "chip exercise" }, "EXERCISE")].filter(Boolean),
-      el("span", { class: v.ack ? "line-answer" : "line-answer tone-warn" }, this.answer(v)), el("small", null, v.drone));
+      ...[v.late && el("span", { class: "chip late" }, "LATE"),
+        v.exercise && el("span", { class: "chip exercise" }, "EXERCISE")].filter(Boolean),
+      el("span", { class: v.ack ? "line-answer" : "line-answer tone-warn" }, this.answer(v)), el("small", null,
+        v.drone));
     this.fill();
   }
 
@@ -42,7 +44,8 @@ class Line {
       this.list = el("dl", { class: "facts" });
       this.said = el("p", { class: "answer" });
       this.panel = new VerdictPanel(this.page, () => this.value, () => this.summary.focus());
-      this.details.append(el("div", { class: "card-body" }, this.picture.node, el("div", null, this.said, this.panel.node, this.list)));
+      this.details.append(el("div", { class: "card-body" }, this.picture.node,
+        el("div", null, this.said, this.panel.node, this.list)));
     }
     this.picture.update(this.value);
     this.list.replaceChildren(...facts(this.value));
@@ -97,7 +100,8 @@ export class History {
     this.before = next;
     byId("older").hidden = !next;
     byId("history-empty").hidden = this.lines.size > 0;
-    text(byId("history-note"), `${this.lines.size} event${this.lines.size === 1 ? "" : "s"} shown${next ? "" : ", all that match"}`);
+    text(byId("history-note"),
+      `${this.lines.size} event${this.lines.size === 1 ? "" : "s"} shown${next ? "" : ", all that match"}`);
   }
 
   put(key, v, front) {

@@ -10,8 +10,10 @@ export class Keys {
     this.bindings = bindings;
     this.dialog = byId("keys");
     byId("help").addEventListener("click", () => this.dialog.showModal());
-    byId("keys-list").append(...bindings.flatMap(([keys, words]) => [el("dt", null, keys.map((k) => [el("kbd", null, label(k)), " "])), el("dd", null, words)]),
-      el("dt", null, el("kbd", null, "1"), " … ", el("kbd", null, "0")), el("dd", null, "in an answer: give this verdict; in a mute: for this long"),
+    byId("keys-list").append(...bindings.flatMap(([keys, words]) => [el("dt", null,
+      keys.map((k) => [el("kbd", null, label(k)), " "])), el("dd", null, words)]),
+      el("dt", null, el("kbd", null, "1"), " … ", el("kbd", null, "0")), el("dd", null,
+        "in an answer: give this verdict; in a mute: for this long"),
       el("dt", null, el("kbd", null, "Esc")), el("dd", null, "close the answer, the mute, or this help"));
     const on = byId("keys-on");
     on.checked = recall("keys", "on") === "on";
@@ -20,7 +22,8 @@ export class Keys {
   }
 
   onKey(e) {
-    if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey || this.dialog.open || recall("keys", "on") !== "on") return;
+    if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey || this.dialog.open || recall("keys",
+      "on") !== "on") return;
     if (e.target.closest("input, select, textarea")) return;
     const found = this.bindings.find(([keys]) => keys.includes(e.key.length === 1 ? e.key.toLowerCase() : e.key));
     if (!found) return;

@@ -78,7 +78,8 @@ async function loadTracks() {
 function announce(v, before) {
   const what = `${name(v)}, drone ${v.drone}`;
   if (!before && active(v)) {
-    text(byId(v.task === "fire" ? "say-now" : "say"), `New event. ${what}, score ${score(v.evidence.calibrated)}, ${clock(v.started)}.`);
+    text(byId(v.task === "fire" ? "say-now" : "say"),
+      `New event. ${what}, score ${score(v.evidence.calibrated)}, ${clock(v.started)}.`);
   } else if (before && active(before) && !active(v)) {
     text(byId("say"), `Ended. ${what}, ${clock(v.last.captured)}.`);
   }
@@ -151,11 +152,13 @@ function answered(v, verdict) {
 
 function chooseDrone(key) {
   detail = {
-    key, health: new drones.Health(feed, key), commands: new DroneCommands(page, key), table: new Table(feed), charts: new Charts(key),
+    key, health: new drones.Health(feed, key), commands: new DroneCommands(page,
+      key), table: new Table(feed), charts: new Charts(key),
   };
   const past = el("button", { type: "button" }, "Its events");
   past.addEventListener("click", () => searchFor(feed.entries.drone.get(key).drone));
-  byId("detail-body").replaceChildren(detail.health.node, detail.commands.node, detail.charts.node, detail.table.node, past);
+  byId("detail-body").replaceChildren(detail.health.node, detail.commands.node, detail.charts.node, detail.table.node,
+    past);
   go("drones");
   showDetail();
 }
@@ -192,7 +195,8 @@ const byName = (a, b) => a.fleet.localeCompare(b.fleet) || a.drone.localeCompare
 const newestFirst = (a, b) => millis(b.started) - millis(a.started);
 const urgentFirst = (a, b) => active(b) - active(a) || newestFirst(a, b);
 
-const events = (want, compare) => [...feed.entries.event].filter(([, v]) => want(v)).sort(([, a], [, b]) => compare(a, b));
+const events = (want, compare) => [...feed.entries.event].filter(([, v]) => want(v)).sort(([, a], [, b]) => compare(a,
+  b));
 const waiting = () => events(waits, urgentFirst);
 
 function section(id, items) {
@@ -205,7 +209,8 @@ function section(id, items) {
 function windowed(open) {
   const shown = open.filter(([key], i) => i < CARDS || key === page.chosenKey);
   byId("waiting-more").hidden = shown.length === open.length && feed.unseen === 0;
-  text(byId("waiting-more"), `${count(open.length + feed.unseen - shown.length)} more wait: they come up as these are answered, or are in the history.`);
+  text(byId("waiting-more"),
+    `${count(open.length + feed.unseen - shown.length)} more wait: they come up as these are answered, or are in the history.`);
   return shown;
 }
 
@@ -231,7 +236,8 @@ function show() {
   const known = Math.max(feed.entries.drone.size, feed.station?.drones ?? 0);
   counter("links", known);
   counter("drones", known);
-  map.show([...feed.entries.drone], [...open.slice(0, CARDS), ...events((v) => !waits(v), newestFirst).slice(0, MAPPED)]);
+  map.show([...feed.entries.drone], [...open.slice(0, CARDS),
+    ...events((v) => !waits(v), newestFirst).slice(0, MAPPED)]);
   showDetail();
   summarise(open);
   tick();
@@ -274,7 +280,8 @@ function showFeed() {
       sound.lost();
     }
   }
-  const words = { live: "feed live", waiting: "connecting", lost: `FEED LOST ${duration(feed.silence())}: what is shown is old` };
+  const words = { live: "feed live", waiting: "connecting",
+    lost: `FEED LOST ${duration(feed.silence())}: what is shown is old` };
   text(node.querySelector(".text"), words[state]);
   document.body.dataset.feed = state;
 }

@@ -23,8 +23,10 @@ export class MapView {
     this.tracks = new Map(); // drone to [{lat, lon}…]
     this.view = { x: 0.5, y: 0.5, scale: 512 }; // middle in world coordinates, px of the world
     this.follow = true; // until somebody moves the map
-    this.layers = Object.fromEntries(["tiles", "graticule", "sights", "cones", "tracks", "events", "drones", "labels"].map((k) => [k, svg("g", { class: `map-${k}` })]));
-    this.svg = svg("svg", { class: "map", tabindex: "0", role: "img", "aria-label": "Map" }, Object.values(this.layers));
+    this.layers = Object.fromEntries(["tiles", "graticule", "sights", "cones", "tracks", "events", "drones",
+      "labels"].map((k) => [k, svg("g", { class: `map-${k}` })]));
+    this.svg = svg("svg", { class: "map", tabindex: "0", role: "img", "aria-label": "Map" },
+      Object.values(this.layers));
     this.note = el("p", { class: "map-note" });
     this.credit = el("span", { class: "map-credit" });
     this.scale = el("span", { class: "map-scale" });
@@ -40,7 +42,8 @@ export class MapView {
       b.addEventListener("click", act);
       return b;
     };
-    return el("div", { class: "map-buttons" }, button("Zoom in", "+", () => this.zoom(2)), button("Zoom out", "−", () => this.zoom(0.5)),
+    return el("div", { class: "map-buttons" }, button("Zoom in", "+", () => this.zoom(2)),
+      button("Zoom out", "−", () => this.zoom(0.5)),
       button("Show everything", "⤢", () => this.fit()));
   }
 
@@ -138,7 +141,8 @@ export class MapView {
     this.svg.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
     const empty = this.drones.length + this.events.length === 0;
     text(this.note, empty ? "No drone and no alert has said where it is." : "");
-    this.svg.setAttribute("aria-label", `Map: ${this.drones.length} drone(s) and ${this.events.length} alert(s) with a position. Arrow keys move, + and − zoom, 0 shows everything.`);
+    this.svg.setAttribute("aria-label",
+      `Map: ${this.drones.length} drone(s) and ${this.events.length} alert(s) with a position. Arrow keys move, + and − zoom, 0 shows everything.`);
     this.tiles.draw(this.view, this.width, this.height);
     text(this.credit, this.tiles.credit);
     this.layers.graticule.replaceChildren(...this.graticule());
@@ -152,7 +156,8 @@ export class MapView {
 
   // frame moves the view so that everything is in it.
   frame() {
-    const points = [...this.drones.map(([, v]) => v.position), ...this.events.map(([, v]) => v.evidence.position), ...[...this.tracks.values()].flat()];
+    const points = [...this.drones.map(([, v]) => v.position), ...this.events.map(([, v]) => v.evidence.position),
+      ...[...this.tracks.values()].flat()];
     if (points.length === 0) return;
     const around = points.flatMap((p) => {
       const at = project(p.lat, p.lon);
@@ -167,7 +172,8 @@ export class MapView {
 
   // at is where a point of the world lies on the screen.
   at(p) {
-    return { x: (p.x - this.view.x) * this.view.scale + this.width / 2, y: (p.y - this.view.y) * this.view.scale + this.height / 2 };
+    return { x: (p.x - this.view.x) * this.view.scale + this.width / 2,
+      y: (p.y - this.view.y) * this.view.scale + this.height / 2 };
   }
 
   place(p) {
@@ -182,11 +188,13 @@ export class MapView {
     const out = [];
     for (const lon of lines(northWest.lon, southEast.lon, step)) {
       const px = this.place({ lat: 0, lon }).x.toFixed(1);
-      out.push(svg("line", { x1: px, x2: px, y1: 0, y2: this.height }), svg("text", { x: Number(px) + 3, y: this.height - 4 }, degrees(lon, step, "E", "W")));
+      out.push(svg("line", { x1: px, x2: px, y1: 0, y2: this.height }),
+        svg("text", { x: Number(px) + 3, y: this.height - 4 }, degrees(lon, step, "E", "W")));
     }
     for (const lat of lines(southEast.lat, northWest.lat, step)) {
       const py = this.place({ lat, lon: 0 }).y.toFixed(1);
-      out.push(svg("line", { y1: py, y2: py, x1: 0, x2: this.width }), svg("text", { x: 4, y: Number(py) - 3 }, degrees(lat, step, "N", "S")));
+      out.push(svg("line", { y1: py, y2: py, x1: 0, x2: this.width }),
+        svg("text", { x: 4, y: Number(py) - 3 }, degrees(lat, step, "N", "S")));
     }
     return out;
   }
@@ -200,7 +208,8 @@ export class MapView {
     const view = v.view;
     if (!view || view.fov_deg <= 0) return null;
     const from = project(v.position.lat, v.position.lon);
-    const rim = Array.from({ length: 9 }, (_, i) => this.at(ahead(from, v.position.lat, view.heading_deg + view.fov_deg * (i / 8 - 0.5), CONE)));
+    const rim = Array.from({ length: 9 }, (_, i) => this.at(ahead(from, v.position.lat,
+      view.heading_deg + view.fov_deg * (i / 8 - 0.5), CONE)));
     return svg("polygon", { class: "map-cone", points: [this.at(from), ...rim].map(pair).join(" ") });
   }
 
@@ -219,7 +228,8 @@ export class MapView {
     const radius = p.uncertainty_m * metre(p.lat) * this.view.scale;
     const g = svg("g", { class: `map-event tone-${v.task}`, "data-key": key },
       svg("circle", { class: "map-uncertainty", cx: at.x, cy: at.y, r: Math.max(radius, 2) }),
-      svg("path", { d: `M${at.x} ${at.y - 9}L${at.x + 8} ${at.y + 6}H${at.x - 8}Z` }), svg("title", null, `${name(v)}, ${v.drone}`));
+      svg("path", { d: `M${at.x} ${at.y - 9}L${at.x + 8} ${at.y + 6}H${at.x - 8}Z` }), svg("title", null,
+        `${name(v)}, ${v.drone}`));
     g.addEventListener("click", () => this.page.choose(key, false));
     return g;
   }
@@ -229,7 +239,8 @@ export class MapView {
     const heading = v.view?.heading_deg ?? 0;
     const state = link(v, this.page.feed.now());
     return svg("g", { class: `map-drone tone-${tones[state]}`, "data-drone": key },
-      svg("path", { d: "M0 -8L6 7L0 4L-6 7Z", transform: `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)}) rotate(${heading.toFixed(0)})` }),
+      svg("path", { d: "M0 -8L6 7L0 4L-6 7Z",
+        transform: `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)}) rotate(${heading.toFixed(0)})` }),
       svg("text", { x: at.x + 10, y: at.y + 4 }, state === "live" ? v.drone : `${v.drone} (${state})`));
   }
 

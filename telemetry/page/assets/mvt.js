@@ -1,7 +1,8 @@
 // Reads Mapbox vector tiles, version 2: areas and lines as SVG path data in the tile's own
 // coordinates scaled to 0..4096. Names and other points are left out.
 
-const known = new Set(["earth", "landcover", "landuse", "natural", "water", "roads", "transit", "buildings", "boundaries", "transportation", "waterway", "building", "boundary", "park"]);
+const known = new Set(["earth", "landcover", "landuse", "natural", "water", "roads", "transit", "buildings",
+  "boundaries", "transportation", "waterway", "building", "boundary", "park"]);
 
 class Reader {
   constructor(bytes, at = 0, end = bytes.length) {

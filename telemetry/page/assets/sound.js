@@ -16,7 +16,8 @@ export class Sound {
     this.pending = new Set(); // events that nobody has heard of
     button.addEventListener("click", () => this.press());
     // Any gesture will do when sound is wanted.
-    for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, (e) => e.target !== button && this.wanted && this.unlock(), { capture: true });
+    for (const kind of ["pointerdown", "keydown"]) addEventListener(kind,
+      (e) => e.target !== button && this.wanted && this.unlock(), { capture: true });
     this.show();
   }
 

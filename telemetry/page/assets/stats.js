@@ -5,16 +5,19 @@ import { count, duration, millis, ms } from "./format.js";
 
 const head = (...cells) => el("tr", null, cells.map((c, i) => el("th", { scope: "col", class: i > 0 && "number" }, c)));
 
-const row = (name, cells) => el("tr", null, el("th", { scope: "row" }, name), cells.map((c) => el("td", { class: "number" }, c)));
+const row = (name, cells) => el("tr", null, el("th", { scope: "row" }, name),
+  cells.map((c) => el("td", { class: "number" }, c)));
 
 function stages(v) {
   return v.stages.map((s) => row(s.name, [
-    ...(s.flight.count > 0 ? [s.flight.p50_ns, s.flight.p90_ns, s.flight.p99_ns, s.flight.max_ns].map(ms) : ["–", "–", "–", "–"]),
+    ...(s.flight.count > 0 ? [s.flight.p50_ns, s.flight.p90_ns, s.flight.p99_ns, s.flight.max_ns].map(ms) : ["–", "–",
+      "–", "–"]),
     s.period.count > 0 ? ms(s.period.p99_ns) : "–", count(s.flight.count)]));
 }
 
 function frames(v) {
-  const names = { captured: "captured", inferred: "inferred", replaced: "replaced by newer", dropped: "dropped", errors: "errors" };
+  const names = { captured: "captured", inferred: "inferred", replaced: "replaced by newer", dropped: "dropped",
+    errors: "errors" };
   return Object.entries(names).map(([k, name]) => row(name, [count(v.frames[k]), count(v.total[k])]));
 }
 
@@ -36,8 +39,10 @@ export class Table {
     this.note = el("p", { class: "detail" });
     this.node = el("div", { class: "stats" },
       el("p", { class: "drone-head" }, this.rate, this.age),
-      el("table", null, el("caption", null, "Latency since start, ms"), el("thead", null, head("stage", "p50", "p90", "p99", "max", "p99 now", "n")), this.latency),
-      el("table", null, el("caption", null, "Frames"), el("thead", null, head("what", "last period", "since start")), this.counters), this.note);
+      el("table", null, el("caption", null, "Latency since start, ms"),
+        el("thead", null, head("stage", "p50", "p90", "p99", "max", "p99 now", "n")), this.latency),
+      el("table", null, el("caption", null, "Frames"), el("thead", null, head("what", "last period", "since start")),
+        this.counters), this.note);
   }
 
   update(v) {

@@ -62,7 +62,8 @@ export class Tiles {
       const response = await fetch(`tiles/${key}`);
       if (!response.ok) return;
       const parts = paths(new Uint8Array(await response.arrayBuffer()));
-      this.cache.set(key, svg("g", { class: "map-tile" }, parts.map(({ layer, kind, d }) => svg("path", { d, class: `map-${kind} map-layer-${layer}` }))));
+      this.cache.set(key, svg("g", { class: "map-tile" },
+        parts.map(({ layer, kind, d }) => svg("path", { d, class: `map-${kind} map-layer-${layer}` }))));
       this.changed();
     } catch {
       this.cache.delete(key); // is asked for again when the map moves

@@ -27,7 +27,8 @@ export class VerdictPanel {
     cancel.addEventListener("click", () => this.close(true));
     this.box = el("fieldset", { id: this.id, class: "verdict", hidden: "" },
       el("legend", null, "What is it?"), this.choices,
-      el("div", { class: "verdict-by" }, el("label", null, "Your name ", this.operator), el("label", null, "Note ", this.remark), cancel));
+      el("div", { class: "verdict-by" }, el("label", null, "Your name ", this.operator),
+        el("label", null, "Note ", this.remark), cancel));
     this.node = el("div", { class: "panel" }, this.button, this.box, this.fault);
     this.node.addEventListener("keydown", (e) => this.box.hidden || steer(e, this.choices, () => this.close(true)));
   }
