@@ -17,9 +17,9 @@ import (
 func commandCommand(s Streams) *cobra.Command {
 	var k command
 	c := &cobra.Command{
-		Use: "command --station URL --drone FLEET/DRONE VERB ARGUMENTS",
+		Use:   "command --station URL --drone FLEET/DRONE VERB ARGUMENTS",
 		Short: "send a signed command to a drone by way of a ground station",
-		Args: cobra.RangeArgs(1, 2),
+		Args:  cobra.RangeArgs(1, 2),
 		Long: `command has a ground station sign a command and send it to a drone until the drone
 answers. The verbs are acknowledge, mute, threshold, snapshot and profile; none of
 them flies. ARGUMENTS is the JSON object of the verb, as telemetry/wire/SCHEMA.md has

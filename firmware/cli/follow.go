@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/user"
 	"strings"
@@ -21,11 +23,13 @@ import (
 )
 
 // stationFlags are how a command reaches a station.
-type stationFlags struct{ url, tokenFile, operator string }
+type stationFlags struct{ url, tokenFile, caFile, operator string }
 
 func (f *stationFlags) flags(set *pflag.FlagSet) {
 	set.StringVar(&f.url, "station", "", "address of the ground station, http://host:port")
 	set.StringVar(&f.tokenFile, "token-file", "", "file with the token that the station asks for beyond loopback")
+	set.StringVar(&f.caFile, "station-ca", "",
+		"PEM file with the certificate of an https station, or of the authority that vouches for it; the system's by default")
 	set.StringVar(&f.operator, "operator", "", "who acknowledges and commands (default: the user's name)")
 }
 
@@ -37,6 +41,15 @@ func (f *stationFlags) follower(since string, lostAfter time.Duration) (*follow.
 			return nil, fmt.Errorf("read token: %w", err)
 		}
 		o.Token = strings.TrimSpace(string(token))
+	}
+	if f.caFile != "" {
+		pool, err := readCertificates(f.caFile)
+		if err != nil {
+			return nil, err
+		}
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		o.Client = &http.Client{Transport: transport}
 	}
 	return follow.New(o)
 }

@@ -11,14 +11,11 @@ import (
 func (b *brokerFlags) tls() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if b.caFile != "" {
-		text, err := os.ReadFile(b.caFile)
+		pool, err := readCertificates(b.caFile)
 		if err != nil {
-			return nil, fmt.Errorf("read authorities: %w", err)
+			return nil, err
 		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("read authorities: no certificate in %s, want PEM", b.caFile)
-		}
+		conf.RootCAs = pool
 	}
 	if b.certFile != "" {
 		pair, err := tls.LoadX509KeyPair(b.certFile, b.certKey)
@@ -28,4 +25,17 @@ func (b *brokerFlags) tls() (*tls.Config, error) {
 		conf.Certificates = []tls.Certificate{pair}
 	}
 	return conf, nil
+}
+
+// readCertificates reads those that are trusted to vouch for others.
+func readCertificates(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("read authorities: no certificate in %s, want PEM", path)
+	}
+	return pool, nil
 }

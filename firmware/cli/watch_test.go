@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -134,4 +139,28 @@ func TestWatchResumesAtItsCursor(t *testing.T) {
 	if code := lost(); code != ExitFailed {
 		t.Errorf("got exit code %d after the feed was lost, want %d", code, ExitFailed)
 	}
+}
+
+// A station that vouches for itself is followed by those who have its certificate.
+func TestWatchByHTTPS(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "event: hello\ndata: {\"epoch\":\"e\",\"last\":0,\"station\":\"hill\"}\n\n")
+	}))
+	defer server.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(ca, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		says string
+	}{{nil, "certificate signed by unknown authority"}, {[]string{"--station-ca", ca}, "station hill"}} {
+		args := append([]string{"watch", "--plain", "--station", server.URL}, c.args...)
+		_, errs, stop := tool(t, args...)
+		telemetrytest.Eventually(t, c.says, func() bool { return strings.Contains(errs.String(), c.says) })
+		stop()
+	}
+	_, errs, _ := tool(t, "watch", "--station", server.URL, "--station-ca", filepath.Join(t.TempDir(), "none"))
+	telemetrytest.Eventually(t, "a missing file is said", func() bool { return strings.Contains(errs.String(), "read authorities") })
 }

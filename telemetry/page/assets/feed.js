@@ -6,7 +6,9 @@ const empty = () => ({ drone: new Map(), health: new Map(), stats: new Map(), ev
 
 export class Feed {
   constructor(changed) {
-    this.changed = changed; // (kind, key, value or null, settled, value before); kind "all" when everything is new
+    // changed gets (kind, key, value or null, settled, value before); kind "all" when everything
+    // is new, "count" when the number of what the server does not hold has changed.
+    this.changed = changed;
     this.entries = empty();
     this.last = "";
     this.heard = 0; // performance.now() of the latest sign of life
@@ -81,12 +83,14 @@ export class Feed {
   onPing({ now, skipped, unseen, crowded, station }) {
     this.sync(now);
     const first = !this.settled;
+    const counted = unseen !== this.unseen || station?.drones !== this.station?.drones;
     this.settled = true;
     this.skipped = skipped;
     this.unseen = unseen;
     this.crowded = crowded;
     this.station = station;
     if (first) this.changed("all", "", null, true);
+    else if (counted) this.changed("count", "", null, true);
   }
 
   sync(now) {
