@@ -3,6 +3,7 @@
 package ort
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -77,10 +78,11 @@ func (a *attempt) mayFallBack(err error) bool {
 func (a *attempt) open() (*session, error) {
 	var err error
 	a.choice, err = infer.Choose(&a.model.Manifest, a.o.Precision, a.o.Method, a.provider, a.o.Board)
-	if err != nil {
-		return nil, err
+	missing := a.rt.Available(a.provider)
+	if errors.Is(err, infer.ErrVariant) && missing != nil {
+		return nil, missing // a variant that only an absent provider lacks is no obstacle to the next one
 	}
-	if err := a.rt.Available(a.provider); err != nil {
+	if err := cmp.Or(err, missing); err != nil {
 		return nil, err
 	}
 	if err := a.strictly(a.choice.Reason); err != nil {

@@ -316,6 +316,14 @@ func TestTargetFollowsTheProvider(t *testing.T) {
 	if rt.Available(infer.TensorRT) != nil && (r.Target != infer.TargetCPU || r.Method != infer.PTQ || r.Fallback == "") {
 		t.Errorf("without TensorRT: got %+v, want the file for the CPU and the reason", r)
 	}
+	both := []infer.Provider{infer.TensorRT, infer.CPU}
+	ptq, err := rt.Open(m, infer.Options{Precision: infer.INT8, Method: infer.PTQ, Providers: both})
+	if rt.Available(infer.TensorRT) != nil && err != nil {
+		t.Errorf("without TensorRT, ptq made for the CPU: got %v, want the CPU's session", err)
+	}
+	if err == nil {
+		defer ptq.Close()
+	}
 	if _, err := rt.Open(m, infer.Options{Precision: infer.INT8, Method: infer.QAT}); !errors.Is(err, infer.ErrVariant) {
 		t.Errorf("qat on the CPU: got %v, want %v", err, infer.ErrVariant)
 	}
