@@ -49,11 +49,10 @@ func (x *exports) start(ctx context.Context, s *ground.Station, log *slog.Logger
 			Target: target, Sink: sink, Feed: s.Store(), Options: x.options(), Changed: s.Changed, Active: s.Active, Log: log})
 	}
 	for _, e := range made {
+		s.Watch(e)
 		running.Go(func() {
 			defer e.Sink.Close()
-			if err := e.Run(ctx); err != nil {
-				log.Error("exports have ended", "target", e.Target, "err", err)
-			}
+			e.Run(ctx)
 		})
 	}
 	return running.Wait, nil

@@ -265,6 +265,27 @@ describe("access", () => {
     assert.equal(await page.locator(".map .map-drone").count(), 2);
   });
 
+  test("the arithmetic of the map and of link ages holds at the edges", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    const got = await page.evaluate(async () => {
+      const { degrees, metre, near, project } = await import("/assets/mercator.js");
+      const { lastWord, link } = await import("/assets/drones.js");
+      const now = Date.parse("2026-05-04T03:02:01Z");
+      const heard = (ms) => ({ state: "online", period_ms: 1000, heard: new Date(now - ms).toISOString() });
+      return {
+        apart: Math.abs(project(0, near(-179.99, 179.99)).x - project(0, 179.99).x) * 360, // degrees
+        same: near(7, 8), label: degrees(180.5, 0.1, "E", "W"),
+        pole: Number.isFinite(metre(90)) && metre(90) < metre(0) * 20,
+        links: [1000, 8000, 60000, -1000, -86400000].map((ms) => link(heard(ms), now)),
+        words: lastWord(heard(-86400000), now),
+      };
+    });
+    assert.ok(Math.abs(got.apart - 0.02) < 1e-6, `two drones at the date line are ${got.apart} degrees apart`);
+    delete got.apart;
+    assert.deepEqual(got, { same: 7, label: "179.5° W", pole: true, links: ["live", "late", "silent", "live", "silent"],
+      words: "no word since the clock of the station was set back" });
+  });
+
   test("the history is searched and the charts are drawn", async (t) => {
     const { page } = await newPage(t, `${own.station.url}/#history`);
     await page.locator("#history-list li").nth(2).waitFor();

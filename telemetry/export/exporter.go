@@ -22,7 +22,8 @@ type Feed interface {
 
 // Exporter follows the feed and hands each step of each event to one target, in order. It
 // remembers in the store how far it has come; what the target does not take is tried again,
-// and what it refuses for good is counted and passed over.
+// and what it refuses for good is counted and passed over. Trouble with target or store ends
+// nothing: Stats tells it, and it is over as soon as they work again.
 type Exporter struct {
 	Target  Target
 	Sink    Sink
@@ -47,6 +48,9 @@ type Stats struct {
 	Refused uint64 // for good
 	Skipped uint64 // without a position, in a format that needs one
 	Last    string // the latest error
+
+	Trouble string    // why nothing is handed on now; "" while things go well
+	Since   time.Time // of Trouble
 }
 
 // Stats returns the counters.
@@ -68,30 +72,40 @@ const (
 	batchSize  = 64
 )
 
-// Run hands on until ctx ends, then returns nil. Its only error is that of the store. An
-// exporter that is new begins with what comes next.
-func (x *Exporter) Run(ctx context.Context) error {
+// troubled notes why nothing is handed on; nil says that something was.
+func (x *Exporter) troubled(err error) {
+	x.count(func(s *Stats) {
+		switch {
+		case err == nil:
+			s.Trouble, s.Since = "", time.Time{}
+			return
+		case s.Trouble == "":
+			s.Since = time.Now()
+		}
+		s.Trouble, s.Last = err.Error(), err.Error()
+	})
+}
+
+// Run hands on until ctx ends. An exporter that is new begins with what comes next.
+func (x *Exporter) Run(ctx context.Context) {
 	if x.Log == nil {
 		x.Log = slog.Default()
 	}
 	if x.Lag <= 0 {
 		x.Lag = 30 * time.Second
 	}
-	row, known, err := x.Feed.Mark(ctx, x.Target.String())
-	if err != nil {
-		return err
-	}
-	if !known {
-		row = x.Feed.Last()
-	}
-	for ctx.Err() == nil {
+	row := x.begin(ctx)
+	for wait := firstRetry; ctx.Err() == nil; {
 		changed := x.Changed()
 		next, err := x.advance(ctx, row)
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-		if next != row {
-			row = next
+		moved := next != row
+		row = next
+		switch {
+		case err != nil:
+			wait = x.pause(ctx, wait, err)
+			continue
+		case moved:
+			wait = firstRetry
 			continue
 		}
 		select {
@@ -100,7 +114,36 @@ func (x *Exporter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	return nil
+}
+
+// begin returns the row to go on after; it asks the store until that answers.
+func (x *Exporter) begin(ctx context.Context) (row int64) {
+	for wait := firstRetry; ctx.Err() == nil; {
+		row, known, err := x.Feed.Mark(ctx, x.Target.String())
+		switch {
+		case err != nil:
+			wait = x.pause(ctx, wait, err)
+		case known:
+			return row
+		default:
+			return x.Feed.Last()
+		}
+	}
+	return 0
+}
+
+// pause tells that the store does not answer, waits, and returns for how long to wait next time.
+func (x *Exporter) pause(ctx context.Context, wait time.Duration, err error) time.Duration {
+	if ctx.Err() != nil {
+		return wait
+	}
+	x.troubled(err)
+	x.Log.Error("exports wait for the store", "target", x.Target, "err", err)
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+	}
+	return min(2*wait, lastRetry)
 }
 
 // advance hands on the next rows and returns the last that is done with.
@@ -109,7 +152,7 @@ func (x *Exporter) advance(ctx context.Context, row int64) (int64, error) {
 	if err != nil || len(entries) == 0 {
 		return row, err
 	}
-	active := x.Active()
+	active, before := x.Active(), row
 	for i := range entries {
 		e := &entries[i]
 		if !active && time.Since(e.At.Time) < x.Lag {
@@ -120,8 +163,15 @@ func (x *Exporter) advance(ctx context.Context, row int64) (int64, error) {
 		}
 		row = e.Row
 	}
+	if row == before {
+		return row, nil
+	}
 	// The end of ctx must not make the target see again what it has taken.
-	return row, x.Feed.SetMark(context.WithoutCancel(ctx), x.Target.String(), row)
+	err = x.Feed.SetMark(context.WithoutCancel(ctx), x.Target.String(), row)
+	if err == nil {
+		x.troubled(nil)
+	}
+	return row, err
 }
 
 // deliver hands one row on, and tries for as long as the target may take it. It reports
@@ -144,13 +194,15 @@ func (x *Exporter) deliver(ctx context.Context, e *store.Entry) bool {
 		switch {
 		case err == nil:
 			x.count(func(s *Stats) { s.Sent++ })
+			x.troubled(nil)
 			return true
 		case permanent(err):
 			x.count(func(s *Stats) { s.Refused++; s.Last = err.Error() })
 			x.Log.Error("event refused by the target", "target", x.Target, "event", view.Event, "err", err)
 			return true
 		}
-		x.count(func(s *Stats) { s.Failed++; s.Last = err.Error() })
+		x.count(func(s *Stats) { s.Failed++ })
+		x.troubled(err)
 		x.Log.Warn("event not exported yet", "target", x.Target, "event", view.Event, "err", err)
 		select {
 		case <-time.After(wait):

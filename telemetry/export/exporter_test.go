@@ -2,6 +2,7 @@ package export_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -45,18 +46,13 @@ func run(t *testing.T, s *store.Store, target string, active func() bool) (x *ex
 	if err != nil {
 		t.Fatal(err)
 	}
-	tick := make(chan struct{})
-	close(tick) // as if the feed grew all the time
-	x = &export.Exporter{Target: parsed, Sink: sink, Feed: s, Changed: func() <-chan struct{} { return tick },
-		Active: active, Lag: time.Hour, Log: telemetrytest.Quiet()}
+	x = &export.Exporter{Target: parsed, Sink: sink, Feed: s, Changed: ticking, Active: active, Lag: time.Hour, Log: telemetrytest.Quiet()}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- x.Run(ctx) }()
+	done := make(chan struct{})
+	go func() { defer close(done); x.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		<-done
 		sink.Close()
 	})
 	t.Cleanup(stop)
@@ -77,6 +73,13 @@ func openStore(t *testing.T) *store.Store {
 }
 
 func always() bool { return true }
+
+// ticking is a feed that grows all the time.
+func ticking() <-chan struct{} {
+	tick := make(chan struct{})
+	close(tick)
+	return tick
+}
 
 func TestExportOverHTTPIsRepeatedUntilTaken(t *testing.T) {
 	var mu sync.Mutex
@@ -182,6 +185,92 @@ func TestStandbyTakesOver(t *testing.T) {
 	}
 	active.Store(true)
 	telemetrytest.Eventually(t, "it takes over", func() bool { return x.Stats().Sent == 1 })
+}
+
+// fullDisk is a store that cannot write until somebody has made room.
+type fullDisk struct {
+	*store.Store
+	room atomic.Bool
+}
+
+func (d *fullDisk) SetMark(ctx context.Context, name string, row int64) error {
+	if !d.room.Load() {
+		return errors.New("database or disk is full")
+	}
+	return d.Store.SetMark(ctx, name, row)
+}
+
+func TestExportsOutliveAFullDisk(t *testing.T) {
+	s := openStore(t)
+	target, err := export.ParseTarget("geojson=file://" + t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetMark(t.Context(), target.String(), 0); err != nil {
+		t.Fatal(err)
+	}
+	sink, err := target.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := &fullDisk{Store: s}
+	x := &export.Exporter{Target: target, Sink: sink, Feed: disk, Changed: ticking, Active: always, Log: telemetrytest.Quiet()}
+	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { defer close(done); x.Run(ctx) }()
+	put(t, s, 0, wire.PhaseBegin)
+	telemetrytest.Eventually(t, "the trouble is told", func() bool {
+		st := x.Stats()
+		return st.Sent == 1 && strings.Contains(st.Trouble, "full") && !st.Since.IsZero()
+	})
+	disk.room.Store(true)
+	put(t, s, 1, wire.PhaseUpdate)
+	telemetrytest.Eventually(t, "it goes on", func() bool { st := x.Stats(); return st.Sent == 2 && st.Trouble == "" })
+	cancel()
+	<-done
+	if row, _, err := s.Mark(t.Context(), target.String()); err != nil || row != s.Last() {
+		t.Errorf("got mark %d, %v, want %d", row, err, s.Last())
+	}
+}
+
+// An alert must not pass for handed on because a proxy redirected it, nor be passed over
+// because a token had expired.
+func TestReceiversThatAreWronglySetUp(t *testing.T) {
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+		http.StatusMethodNotAllowed} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			var posts, gets atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method != http.MethodPost:
+					gets.Add(1)
+				case r.URL.Path == "/moved":
+					posts.Add(1)
+				default:
+					w.Header().Set("Location", "/moved")
+					w.WriteHeader(status)
+				}
+			}))
+			defer server.Close()
+			s := openStore(t)
+			target := "cap=" + server.URL
+			if err := s.SetMark(t.Context(), target, 0); err != nil {
+				t.Fatal(err)
+			}
+			put(t, s, 0, wire.PhaseBegin)
+			x, stop := run(t, s, target, always)
+			follow := status == http.StatusTemporaryRedirect
+			telemetrytest.Eventually(t, "it is tried", func() bool {
+				st := x.Stats()
+				return st.Failed > 0 && st.Trouble != "" || follow && st.Sent == 1
+			})
+			stop()
+			if st := x.Stats(); st.Refused > 0 || gets.Load() > 0 || follow != (st.Sent == 1) || follow != (posts.Load() == 1) {
+				t.Errorf("got %+v, %d posts where it was redirected to, %d gets", st, posts.Load(), gets.Load())
+			}
+		})
+	}
 }
 
 func TestTargets(t *testing.T) {

@@ -73,10 +73,22 @@ func (t Target) Open() (Sink, error) {
 		return datagrams{conn}, nil
 	}
 	return &poster{url: t.URL.String(), contentType: t.Format.ContentType(),
-		client: &http.Client{Timeout: sendTimeout}}, nil
+		client: &http.Client{Timeout: sendTimeout, CheckRedirect: onlyPosts}}, nil
 }
 
-const sendTimeout = 10 * time.Second
+const (
+	sendTimeout  = 10 * time.Second
+	maxRedirects = 10
+)
+
+// onlyPosts follows the redirects that keep a POST as it is (307 and 308). The others would
+// make a GET of it, and the answer to that says nothing of the event.
+func onlyPosts(next *http.Request, via []*http.Request) error {
+	if next.Method != http.MethodPost || len(via) >= maxRedirects {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
 
 // folder holds one file for each event, replaced in one step.
 type folder struct{ path, extension string }
@@ -148,11 +160,14 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the receiver answered %d %s", e.Status, http.StatusText(e.Status))
 }
 
-// permanent reports whether sending the same again is of no use.
+// permanent reports whether sending the same again is of no use, because the receiver does not
+// like the message. What is about the receiver (a wrong token or path, a proxy, too much at a
+// time) may be mended, and then the events that waited go on.
 func permanent(err error) bool {
 	var refused *RefusedError
-	return errors.As(err, &refused) && refused.Status/100 == 4 && refused.Status != http.StatusTooManyRequests &&
-		refused.Status != http.StatusRequestTimeout
+	return errors.As(err, &refused) && slices.Contains([]int{http.StatusBadRequest, http.StatusNotAcceptable,
+		http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusUnprocessableEntity}, refused.Status)
 }
 
 // FileName is what Send is given for an event.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -107,7 +109,7 @@ var errRequest = errors.New("bad request")
 // read decodes the body of a request strictly. It wants JSON by its type, which a form of
 // a foreign web site cannot send.
 func read(r *http.Request, into any) error {
-	if t := r.Header.Get("Content-Type"); t != "application/json" {
+	if t := r.Header.Get("Content-Type"); !isJSON(t) {
 		return fmt.Errorf("%w: got content type %q, want application/json", errRequest, t)
 	}
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
@@ -115,7 +117,16 @@ func read(r *http.Request, into any) error {
 	if err := d.Decode(into); err != nil {
 		return fmt.Errorf("%w: %w", errRequest, err)
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: more follows the JSON object", errRequest)
+	}
 	return nil
+}
+
+// isJSON accepts the type with parameters, such as charset=utf-8, which many clients add.
+func isJSON(contentType string) bool {
+	t, _, err := mime.ParseMediaType(contentType)
+	return err == nil && t == "application/json"
 }
 
 func (s *Station) events(r *http.Request) (any, error) {
@@ -226,7 +237,7 @@ type droneView struct {
 	Drone     string       `json:"drone"`
 	Boot      string       `json:"boot"`
 	Status    *wire.Status `json:"status"`
-	AgeMS     int64        `json:"age_ms"` // since the latest message, -1 when none came since the station started
+	AgeMS     int64        `json:"age_ms"` // since the latest message, -1 when that is not known
 	Alerts    uint64       `json:"alerts"`
 	LastSeq   uint64       `json:"last_alert_seq"`
 	Missing   uint64       `json:"missing"`  // alerts missing in the sequence
@@ -242,8 +253,8 @@ func viewOf(d Drone, now time.Time) droneView {
 		Fleet: d.Fleet, Drone: d.Drone, Boot: d.Boot, Status: d.Status, Alerts: d.Alerts, LastSeq: d.LastAlertSeq,
 		Missing: d.Missing, GivenUp: d.GivenUp, Health: d.Health, Stats: d.Work, AgeMS: -1,
 	}
-	if !d.LastSeen.IsZero() {
-		v.AgeMS = now.Sub(d.LastSeen).Milliseconds()
+	if age := d.age(now); age >= 0 {
+		v.AgeMS = age.Milliseconds()
 	}
 	v.AlertWait, v.BulkWait = d.Depth()
 	return v

@@ -89,11 +89,20 @@ func (f *fleet) count(now time.Time) (c FleetCount) {
 		switch {
 		case d.Status != nil && d.Status.State == wire.Offline:
 			c.Offline++
-		case now.Sub(d.LastSeen) > silentAfter:
+		case d.age(now) < 0 || d.age(now) > silentAfter:
 			c.Silent++
 		}
 	}
 	return c
+}
+
+// age is for how long nothing was heard of the drone; negative when that is not known: never,
+// or before the clock of the station was set back, by a time that was read from the store.
+func (d *Drone) age(now time.Time) time.Duration {
+	if d.LastSeen.IsZero() {
+		return -1
+	}
+	return now.Sub(d.LastSeen)
 }
 
 type verdict int

@@ -237,3 +237,21 @@ func TestFleetIsCounted(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// After a restart ages come from the store, by the wall clock. One that was set back since must
+// not make silent drones look alive.
+func TestAgesFromTheFuture(t *testing.T) {
+	now := time.Now()
+	f := newFleet(10, 1)
+	for name, heard := range map[string]time.Time{"ahead": now.Add(24 * time.Hour).Round(0), "fresh": now, "never": {}} {
+		f.drone(&wire.Header{Fleet: "f", Drone: name}).LastSeen = heard
+	}
+	if got, want := f.count(now), (FleetCount{Known: 3, Silent: 2}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for _, d := range f.list() {
+		if v, known := viewOf(d, now), d.Drone == "fresh"; (v.AgeMS >= 0) != known {
+			t.Errorf("%s: got an age of %d ms", d.Drone, v.AgeMS)
+		}
+	}
+}

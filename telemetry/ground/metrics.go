@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"emberwing/telemetry/export"
 	"emberwing/telemetry/latency"
 	"emberwing/telemetry/wire"
 )
@@ -27,7 +28,7 @@ type collector struct {
 	waiting, receipts, orders *prometheus.Desc
 	connected, active, alarm  *prometheus.Desc
 	storeBytes, feedRows      *prometheus.Desc
-	removed                   *prometheus.Desc
+	removed, exports          *prometheus.Desc
 	latency                   *prometheus.Desc
 	online, age, depth        *prometheus.Desc
 	missing, temperature      *prometheus.Desc
@@ -51,6 +52,7 @@ func newCollector(s *Station) *collector {
 		storeBytes: desc("ground_store_bytes", "Size of the store and of its log."),
 		feedRows:   desc("ground_feed_rows", "Newest row of the feed."),
 		removed:    desc("ground_store_removed_total", "Removed from the store to stay within its limits.", "what"),
+		exports:    desc("ground_exports_total", "Steps of events handed on to a target, by what became of them.", "target", "fate"),
 		latency:    desc("ground_ingest_seconds", "From the arrival of an alert until it was on disk or shown.", "until"),
 		online:     desc("drone_online", "1 while the drone is connected, 0 when it is not or unknown.", "fleet", "drone"),
 		age:        desc("drone_age_seconds", "Since the latest message of the drone.", "fleet", "drone"),
@@ -114,8 +116,26 @@ func (c *collector) collectStation(out chan<- prometheus.Metric) {
 	counter(out, c.removed, s.Removed.Pictures, "picture")
 	counter(out, c.removed, s.Removed.Events, "event")
 	counter(out, c.removed, s.Removed.Others, "other")
+	c.collectExports(out)
 	c.summary(out, &c.s.toDisk, "disk")
 	c.summary(out, &c.s.toPage, "page")
+}
+
+// collectExports adds up exporters of the same target, of which Prometheus takes only one.
+func (c *collector) collectExports(out chan<- prometheus.Metric) {
+	sums := make(map[string]export.Stats)
+	for _, x := range c.s.exporters() {
+		st, sum := x.Stats(), sums[x.Target.String()]
+		sum.Sent, sum.Failed, sum.Refused, sum.Skipped = sum.Sent+st.Sent, sum.Failed+st.Failed, sum.Refused+st.Refused,
+			sum.Skipped+st.Skipped
+		sums[x.Target.String()] = sum
+	}
+	for target, sum := range sums {
+		counter(out, c.exports, sum.Sent, target, "sent")
+		counter(out, c.exports, sum.Failed, target, "retried")
+		counter(out, c.exports, sum.Refused, target, "refused")
+		counter(out, c.exports, sum.Skipped, target, "without_position")
+	}
 }
 
 func (c *collector) summary(out chan<- prometheus.Metric, h *latency.Histogram, until string) {
@@ -128,8 +148,8 @@ func (c *collector) summary(out chan<- prometheus.Metric, h *latency.Histogram, 
 
 func (c *collector) collectDrone(out chan<- prometheus.Metric, d *Drone, now time.Time) {
 	gauge(out, c.online, truth(d.Status != nil && d.Status.State == wire.Online), d.Fleet, d.Drone)
-	if !d.LastSeen.IsZero() {
-		gauge(out, c.age, now.Sub(d.LastSeen).Seconds(), d.Fleet, d.Drone)
+	if age := d.age(now); age >= 0 {
+		gauge(out, c.age, age.Seconds(), d.Fleet, d.Drone)
 	}
 	alerts, bulk := d.Depth()
 	gauge(out, c.depth, float64(alerts), d.Fleet, d.Drone, "alert")

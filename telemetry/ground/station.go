@@ -110,6 +110,7 @@ type Station struct {
 	fleet   fleet
 	stats   StationStats
 	alarms  map[string]wire.Condition
+	exports []*export.Exporter // see Watch
 	lastBad time.Time
 
 	toDisk, toPage latency.Histogram // from arrival, of alerts
@@ -286,11 +287,12 @@ func (s *Station) Count() FleetCount {
 	return s.fleet.count(time.Now())
 }
 
-// Alarms returns what is wrong with the station now, sorted by code.
+// Alarms returns what is wrong with the station now, sorted by code; that of exports comes last.
 func (s *Station) Alarms() []wire.Condition {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return sortedConditions(s.alarms)
+	alarms := sortedConditions(s.alarms)
+	s.mu.Unlock()
+	return append(alarms, s.exportAlarms()...)
 }
 
 func (s *Station) raise(code string, severity wire.Severity, text string) {
@@ -299,7 +301,7 @@ func (s *Station) raise(code string, severity wire.Severity, text string) {
 	if !ok {
 		known = wire.Condition{Code: code, Severity: severity, Since: wire.At(time.Now())}
 	}
-	known.Text = text[:min(len(text), wire.MaxText)]
+	known.Text = clipTo(text, wire.MaxText)
 	s.alarms[code] = known
 	s.mu.Unlock()
 	if !ok {

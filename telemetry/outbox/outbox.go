@@ -129,6 +129,8 @@ type Box struct {
 	stats  Stats
 	ready  chan struct{}
 	closed bool
+
+	rescued bool // the damaged file still there has been saved from
 }
 
 // Open opens the file, or makes it. See the package comment for what happens when it
@@ -159,10 +161,19 @@ func (b *Box) attach() error {
 	}
 	b.next[Alerts] = max(b.next[Alerts], found.lastAlert)
 	b.next[Bulk] = max(b.next[Bulk], found.lastBulk)
-	b.unsaid = append(found.salvaged, b.unsaid...)
+	b.takeOver(found.salvaged, s != nil)
 	b.store, b.onDisk = s, found.alerts
 	b.note(err)
 	return err
+}
+
+// takeOver puts what was saved from a damaged file before what is in memory. A file that could
+// not be moved aside is saved from only once, however often it is met until one can be opened.
+func (b *Box) takeOver(salvaged []Item, opened bool) {
+	if !b.rescued {
+		b.unsaid = contents{salvaged: append(salvaged, b.unsaid...)}.tidy().salvaged
+	}
+	b.rescued = !opened && (b.rescued || len(salvaged) > 0)
 }
 
 // Put numbers m within its lane, encodes it and keeps it. It sets Seq of the header
@@ -432,7 +443,7 @@ func (b *Box) Stats() Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.stats
-	s.AlertDepth = b.onDisk - len(b.gone) + len(b.unsaid)
+	s.AlertDepth = max(0, b.onDisk-len(b.gone)) + len(b.unsaid) // gone may name what a broken disk has lost
 	s.MemoryAlerts = len(b.unsaid)
 	s.BulkDepth = len(b.bulk)
 	if b.store != nil {

@@ -309,7 +309,13 @@ func TestDamagedFiles(t *testing.T) {
 		{"zeros", func(f []byte) []byte { return make([]byte, len(f)) }, true, n},
 		{"cut to one page", func(f []byte) []byte { return f[:4096] }, true, n},
 		{"cut in the middle", func(f []byte) []byte { return f[:len(f)/2] }, true, n},
-		{"both meta pages", func(f []byte) []byte { clear(f[:8192]); return f }, true, n},
+		{"both meta pages", func(f []byte) []byte { clear(f[:8192]); return f }, true, 0},
+		{"headers of all pages", func(f []byte) []byte {
+			for at := 0; at < len(f); at += 4096 {
+				clear(f[at : at+16])
+			}
+			return f
+		}, true, 0},
 		{"one meta page", func(f []byte) []byte { clear(f[:4096]); return f }, false, 1},
 		{"flipped payload bit", flipPayload, false, 1},
 		{"pages of noise", func(f []byte) []byte {

@@ -60,7 +60,7 @@ type contents struct {
 }
 
 // openStore opens the file and reads all of it once. A damaged file is moved aside, a
-// fresh one takes its place, and what could be read is returned.
+// fresh one takes its place, and every record that is intact is returned.
 func openStore(path string, maxBytes int) (*store, contents, error) {
 	if err := durable.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, contents{}, err
@@ -69,11 +69,25 @@ func openStore(path string, maxBytes int) (*store, contents, error) {
 	if !errors.Is(err, errCorrupt) {
 		return s, found, err
 	}
+	found = found.withCarved(path)
 	if found.movedTo, err = moveAside(path); err != nil {
 		return nil, found, err
 	}
 	s, _, err = tryOpen(path, maxBytes)
 	return s, found, err
+}
+
+// withCarved adds what carving finds to what bbolt could read of a damaged file.
+func (c contents) withCarved(path string) contents {
+	carved, err := carve(path)
+	if err != nil {
+		return c // what bbolt has read is all there is
+	}
+	for _, item := range carved {
+		c.salvaged = append(c.salvaged, item)
+		c.lastAlert = max(c.lastAlert, item.Seq)
+	}
+	return c.tidy()
 }
 
 func tryOpen(path string, maxBytes int) (*store, contents, error) {

@@ -17,6 +17,7 @@ export function link(v, now) {
   if (v.state === "offline") return "offline";
   if (!v.heard) return "unknown";
   const age = now - millis(v.heard);
+  if (age < -QUIET) return "silent"; // the clock of the station was set back: nobody knows, and nothing came since
   const usual = Math.max(QUIET, 2.5 * v.period_ms);
   if (age <= usual) return "live";
   return age <= 3 * usual ? "late" : "silent";
@@ -48,6 +49,13 @@ function warnings(v) {
     v.dropped > 0 && `${count(v.dropped)} reports gave way to newer ones`,
     v.clock === "none" && "its clock was never set",
   ].filter(Boolean).join(" · ");
+}
+
+export function lastWord(v, now) {
+  if (!v.heard) return "never heard here";
+  const age = now - millis(v.heard);
+  if (age < -QUIET) return "no word since the clock of the station was set back";
+  return `last word ${duration(Math.max(0, age))} ago`;
 }
 
 class Row {
@@ -86,7 +94,7 @@ class Row {
     if (state !== this.shown) this.badge.replaceChildren(mark(shape, tone), ` ${words}`);
     this.badge.className = `badge tone-${tone}`;
     this.node.dataset.state = this.shown = state;
-    text(this.age, v.heard ? `last word ${duration(this.page.feed.now() - millis(v.heard))} ago` : "never heard here");
+    text(this.age, lastWord(v, this.page.feed.now()));
   }
 }
 

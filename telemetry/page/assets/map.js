@@ -5,7 +5,7 @@
 import { el, svg, text } from "./dom.js";
 import { name } from "./evidence.js";
 import { link } from "./drones.js";
-import { ahead, degrees, graticuleStep, lines, metre, project, round125, unproject } from "./mercator.js";
+import { ahead, degrees, graticuleStep, lines, metre, near, project, round125, unproject } from "./mercator.js";
 import { Tiles } from "./tiles.js";
 
 const CONE = 400; // m that a camera's cone is drawn long
@@ -22,6 +22,7 @@ export class MapView {
     this.page = page;
     this.tracks = new Map(); // drone to [{lat, lon}…]
     this.view = { x: 0.5, y: 0.5, scale: 512 }; // middle in world coordinates, px of the world
+    this.home = null; // longitude around which the world is unrolled: of the first thing that was shown
     this.follow = true; // until somebody moves the map
     this.layers = Object.fromEntries(["tiles", "graticule", "sights", "cones", "tracks", "events", "drones",
       "labels"].map((k) => [k, svg("g", { class: `map-${k}` })]));
@@ -121,6 +122,7 @@ export class MapView {
   show(drones, events) {
     this.drones = drones.filter(([, v]) => v.position);
     this.events = events.filter(([, v]) => v.evidence.position);
+    this.home ??= this.drones[0]?.[1].position.lon ?? this.events[0]?.[1].evidence.position.lon ?? null;
     this.draw();
   }
 
@@ -160,7 +162,7 @@ export class MapView {
       ...[...this.tracks.values()].flat()];
     if (points.length === 0) return;
     const around = points.flatMap((p) => {
-      const at = project(p.lat, p.lon);
+      const at = this.world(p);
       const r = Math.max(300, p.uncertainty_m ?? 0) * metre(p.lat);
       return [{ x: at.x - r, y: at.y - r }, { x: at.x + r, y: at.y + r }];
     });
@@ -176,8 +178,13 @@ export class MapView {
       y: (p.y - this.view.y) * this.view.scale + this.height / 2 };
   }
 
+  // world is where a position lies in world coordinates.
+  world(p) {
+    return project(p.lat, near(p.lon, this.home ?? 0));
+  }
+
   place(p) {
-    return this.at(project(p.lat, p.lon));
+    return this.at(this.world(p));
   }
 
   graticule() {
@@ -187,12 +194,12 @@ export class MapView {
     const step = graticuleStep((GRATICULE / scale) * 360);
     const out = [];
     for (const lon of lines(northWest.lon, southEast.lon, step)) {
-      const px = this.place({ lat: 0, lon }).x.toFixed(1);
+      const px = this.at(project(0, lon)).x.toFixed(1);
       out.push(svg("line", { x1: px, x2: px, y1: 0, y2: this.height }),
         svg("text", { x: Number(px) + 3, y: this.height - 4 }, degrees(lon, step, "E", "W")));
     }
     for (const lat of lines(southEast.lat, northWest.lat, step)) {
-      const py = this.place({ lat, lon: 0 }).y.toFixed(1);
+      const py = this.at(project(lat, 0)).y.toFixed(1);
       out.push(svg("line", { y1: py, y2: py, x1: 0, x2: this.width }),
         svg("text", { x: 4, y: Number(py) - 3 }, degrees(lat, step, "N", "S")));
     }
@@ -207,7 +214,7 @@ export class MapView {
   cone(v) {
     const view = v.view;
     if (!view || view.fov_deg <= 0) return null;
-    const from = project(v.position.lat, v.position.lon);
+    const from = this.world(v.position);
     const rim = Array.from({ length: 9 }, (_, i) => this.at(ahead(from, v.position.lat,
       view.heading_deg + view.fov_deg * (i / 8 - 0.5), CONE)));
     return svg("polygon", { class: "map-cone", points: [this.at(from), ...rim].map(pair).join(" ") });
@@ -217,7 +224,7 @@ export class MapView {
   sight(v) {
     const { position: p, view } = v.evidence;
     if (!view) return null;
-    const from = project(p.lat, p.lon);
+    const from = this.world(p);
     const [a, b] = [this.at(from), this.at(ahead(from, p.lat, view.bearing_deg, SIGHT))];
     return svg("line", { class: `map-sight tone-${v.task}`, x1: a.x, y1: a.y, x2: b.x, y2: b.y });
   }

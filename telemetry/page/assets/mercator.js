@@ -5,8 +5,10 @@ const RADIANS = Math.PI / 180;
 const EARTH = 40075016.686; // circumference at the equator, m
 const LIMIT = 85.0511; // latitude where web Mercator ends
 
+const within = (lat) => Math.max(-LIMIT, Math.min(LIMIT, lat));
+
 export function project(lat, lon) {
-  const s = Math.sin(Math.max(-LIMIT, Math.min(LIMIT, lat)) * RADIANS);
+  const s = Math.sin(within(lat) * RADIANS);
   return { x: lon / 360 + 0.5, y: 0.5 - Math.log((1 + s) / (1 - s)) / (4 * Math.PI) };
 }
 
@@ -15,7 +17,11 @@ export function unproject(x, y) {
 }
 
 // metre in world coordinates at a latitude.
-export const metre = (lat) => 1 / (EARTH * Math.cos(lat * RADIANS));
+export const metre = (lat) => 1 / (EARTH * Math.cos(within(lat) * RADIANS));
+
+// near is a longitude counted on beyond the date line, so that it is at most half a turn from
+// another one: what lies together there is drawn together.
+export const near = (lon, home) => lon + 360 * Math.round((home - lon) / 360);
 
 // ahead is the point at a distance in a direction, degrees clockwise from north.
 export function ahead(from, lat, bearing, metres) {
@@ -37,7 +43,8 @@ export function lines(from, to, step) {
 }
 
 // degrees writes a coordinate with as many digits as step needs.
-export function degrees(v, step, positive, negative) {
+export function degrees(value, step, positive, negative) {
+  const v = near(value, 0); // beyond the date line it is counted the other way
   const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
   return `${Math.abs(v).toFixed(digits)}° ${Math.abs(v) < step / 2 ? "" : v > 0 ? positive : negative}`.trim();
 }

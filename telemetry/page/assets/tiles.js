@@ -29,9 +29,13 @@ export class Tiles {
     const size = view.scale / n;
     if (size > 4096 || width / size > 16) return this.layer.replaceChildren();
     const shown = [];
-    for (let x = Math.floor((view.x - width / 2 / view.scale) * n); x <= (view.x + width / 2 / view.scale) * n; x++) {
+    const west = Math.floor((view.x - width / 2 / view.scale) * n);
+    const east = Math.floor((view.x + width / 2 / view.scale) * n);
+    for (let x = west; x <= east; x++) {
+      const column = ((x % n) + n) % n; // the world goes on beyond the date line
+      if (column !== x && column >= west && column <= east) continue; // it is in view where it belongs
       for (let y = Math.floor((view.y - height / 2 / view.scale) * n); y <= (view.y + height / 2 / view.scale) * n; y++) {
-        const node = x >= 0 && y >= 0 && x < n && y < n && this.tile(z, x, y);
+        const node = y >= 0 && y < n && this.tile(z, column, y);
         if (!node) continue;
         const left = (x / n - view.x) * view.scale + width / 2;
         const top = (y / n - view.y) * view.scale + height / 2;
