@@ -265,10 +265,13 @@ func (b *brokerFlags) broker() (mqtt.Broker, error) {
 		}
 		out.Password = strings.TrimRight(string(secret), "\r\n")
 	}
-	if b.caFile == "" && b.certFile == "" {
-		return out, nil
+	files := mqtt.Certificates{CA: b.caFile, Cert: b.certFile, Key: b.certKey}
+	if err := files.Check(); err != nil {
+		return out, err
 	}
-	conf, err := b.tls()
-	out.TLS = conf
-	return out, err
+	if b.caFile+b.certFile+b.certKey != "" && !out.Secure() {
+		return out, fmt.Errorf("--ca-file, --cert-file and --cert-key are for a broker at ssl://, got an address without TLS")
+	}
+	out.Certificates = &files
+	return out, nil
 }

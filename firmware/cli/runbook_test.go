@@ -38,6 +38,7 @@ func TestRunbookIsCurrent(t *testing.T) {
 		health.SourceStalled, health.SourceClosed, health.SourceEnded, health.Fallback, health.InferFailing, health.OutboxDegraded,
 		health.AlertRefused, health.BulkDropped, health.SnapshotFailing, health.LinkDown, health.IndicatorFailed, health.CommandsRefused,
 		health.NoReceipt, health.MessageDead, health.DiskLow, health.PositionLost, health.AlertsLost,
+		health.OutboxDamaged,
 	} {
 		if !strings.Contains(book, "`"+string(code)) {
 			t.Errorf("the runbook does not name the alarm %s of drones", code)

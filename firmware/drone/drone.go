@@ -203,8 +203,9 @@ func (d *Drone) openOutputs() error {
 // assemble joins the parts into the frame path and its reports.
 func (d *Drone) assemble(models []pipeline.Model, reports []reported) error {
 	pictures, err := newSnapshots(d.cfg.Snapshot.Dir, d.cfg.Snapshot.Quality, d.cfg.Snapshot.Keep)
-	if err != nil {
-		return err
+	if err != nil { // fly without them: alerts matter more
+		d.health.Raise(health.SnapshotFailing, health.Warning, err.Error())
+		d.log.Warn("no snapshots", "error", err)
 	}
 	open, err := opener(d.cfg.Camera)
 	if err != nil {

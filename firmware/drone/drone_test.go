@@ -244,3 +244,60 @@ func TestSensorsFitTheSchema(t *testing.T) {
 		}
 	}
 }
+
+// A folder that cannot be made costs pictures, not the flight; once it can be, they are kept.
+func TestSnapshotsWaitForTheirFolder(t *testing.T) {
+	inTheWay := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSnapshots(filepath.Join(inTheWay, "pictures"), 80, 4)
+	if err == nil || s == nil {
+		t.Fatalf("got %v, %v, want an error to tell and snapshots to go on with", s, err)
+	}
+	var f camera.Frame
+	f.Resize(8, 8, camera.RGB24)
+	if _, err := s.save("one", &f); err == nil {
+		t.Error("a picture was kept below a file")
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.save("two", &f); err != nil || got == nil {
+		t.Errorf("got %v, %v, want a picture", got, err)
+	}
+}
+
+func TestDamagedOutboxIsAnAlarm(t *testing.T) {
+	for name, c := range map[string]struct {
+		stats outbox.Stats
+		want  string
+	}{
+		"well":            {outbox.Stats{}, ""},
+		"a bad record":    {outbox.Stats{BadRecords: 2}, "2 alert(s) in it cannot be read"},
+		"moved aside":     {outbox.Stats{FilesMoved: 1, MovedTo: "/data/outbox.db.damaged-1"}, "/data/outbox.db.damaged-1"},
+		"and in trouble":  {outbox.Stats{FilesMoved: 1, MovedTo: "x", Err: errors.New("no space")}, "damaged file is x"},
+		"only in trouble": {outbox.Stats{Err: errors.New("no space")}, ""},
+	} {
+		p := &periodic{health: health.NewTracker()}
+		p.watchOutbox(c.stats)
+		_, conditions := p.health.Conditions()
+		told := ""
+		for _, k := range conditions {
+			if k.Code == health.OutboxDamaged && k.Severity == health.Alarm {
+				told = k.Text
+			}
+		}
+		if (told == "") != (c.want == "") || !strings.Contains(told, c.want) {
+			t.Errorf("%s: got %q, want %q", name, told, c.want)
+		}
+	}
+}
+
+func TestNamesOfSensors(t *testing.T) {
+	for name, want := range map[string]bool{"CPU-therm": true, "": false, "a\nb": false, strings.Repeat("n", 200): false} {
+		if named(name) != want {
+			t.Errorf("%q: got %v, want %v", name, !want, want)
+		}
+	}
+}

@@ -237,7 +237,14 @@ func (p *periodic) watchTelemetry(link wire.LinkState) {
 		p.health.Raise(health.LinkDown, health.Warning, "no connection to the broker; alerts wait on the drone")
 	}
 	p.watchReceipts(p.link.Trouble())
-	s := p.depth()
+	p.watchOutbox(p.depth())
+}
+
+// watchOutbox raises and clears what is wrong with the place where alerts wait.
+func (p *periodic) watchOutbox(s outbox.Stats) {
+	if s.FilesMoved > 0 || s.BadRecords > 0 {
+		p.health.Raise(health.OutboxDamaged, health.Alarm, damage(s))
+	}
 	if s.AlertsLost > 0 {
 		p.health.Raise(health.AlertsLost, health.Alarm, fmt.Sprintf("%d alert(s) gave way because disk and memory were full", s.AlertsLost))
 	}
@@ -250,6 +257,18 @@ func (p *periodic) watchTelemetry(link wire.LinkState) {
 		return
 	}
 	p.health.Clear(health.OutboxDegraded)
+}
+
+// damage says what was wrong with the file of the outbox. It holds until the end of the flight.
+func damage(s outbox.Stats) string {
+	text := "the outbox file was damaged"
+	if s.BadRecords > 0 {
+		text += fmt.Sprintf(", %d alert(s) in it cannot be read", s.BadRecords)
+	}
+	if s.FilesMoved > 0 {
+		text += "; what was intact has been saved, the damaged file is " + s.MovedTo
+	}
+	return clip(text + "; look at the disk before the next flight")
 }
 
 func sourceState(r pipeline.SourceReport) *wire.SourceState {

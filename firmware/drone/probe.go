@@ -3,7 +3,6 @@ package drone
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -71,19 +70,16 @@ func brokerOf(c config.MQTT) (mqtt.Broker, error) {
 
 // secure adds certificates to a broker that is reached by TLS.
 func secure(b *mqtt.Broker, c config.MQTT) error {
-	u, err := url.Parse(c.Broker)
-	if err != nil || u.Scheme == "tcp" || u.Scheme == "mqtt" {
+	if !b.Secure() {
 		return nil // a bad address is told by whoever uses it
 	}
 	files := mqtt.Certificates{CA: c.CAFile, Cert: c.CertFile, Key: c.KeyFile, Name: c.ServerName}
-	if files.Name == "" {
-		files.Name = u.Hostname()
-	}
 	if c.ClockTolerant {
 		files.ClockSet = func() bool { return clockSource(time.Now()) == wire.ClockNTP }
 	}
-	if b.TLS, err = files.TLS(); err != nil {
+	if err := files.Check(); err != nil {
 		return fmt.Errorf("mqtt: %w", err)
 	}
+	b.Certificates = &files
 	return nil
 }

@@ -18,18 +18,22 @@ func readSensors() []wire.Sensor {
 	var out []wire.Sensor
 	zones, _ := sysfs.Temperatures(root) // an error means that there are none
 	for _, z := range zones {
-		if z.Err == nil && !z.Constant() && len(out) < wire.MaxList/2 {
+		if z.Err == nil && !z.Constant() && named(z.Type) && len(out) < wire.MaxList/2 {
 			out = append(out, wire.Sensor{Name: z.Type, Kind: "temperature", Unit: "celsius", Value: float64(z.Value) / 1000})
 		}
 	}
 	rails, _ := sysfs.Rails(root)
 	for _, r := range rails {
-		if r.Err == nil && len(out) < wire.MaxList-1 {
+		if r.Err == nil && named(r.Label) && len(out) < wire.MaxList-1 {
 			out = append(out, wire.Sensor{Name: r.Label, Kind: "power", Unit: "watt", Value: float64(r.Power) / 1000})
 		}
 	}
 	return append(out, readClocks(root, wire.MaxList-len(out))...)
 }
+
+// named reports whether a sensor has a name that the schema takes: one odd sensor of a board
+// must not keep its whole health from being told.
+func named(name string) bool { return name != "" && len(name) <= wire.MaxName && clip(name) == name }
 
 // readClocks reads at most limit clocks.
 func readClocks(root fs.FS, limit int) (out []wire.Sensor) {

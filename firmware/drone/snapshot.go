@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,18 +62,19 @@ func (s *snapshots) of(event string) (picture, bool) {
 
 func (s *snapshots) path(ref string) string { return filepath.Join(s.dir, ref) }
 
-// newSnapshots makes the folder and takes over the pictures in it.
+// newSnapshots makes the folder and takes over the pictures in it. The error is one to tell
+// beside snapshots that can be used: save tries again to make the folder.
 func newSnapshots(dir string, quality, keep int) (*snapshots, error) {
 	s := &snapshots{dir: dir, quality: quality, keep: keep}
 	if dir == "" {
 		return s, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make snapshot folder: %w", err)
+		return s, fmt.Errorf("make snapshot folder: %w", err)
 	}
 	found, err := filepath.Glob(filepath.Join(dir, "*.jpg"))
 	if err != nil {
-		return nil, fmt.Errorf("list snapshots: %w", err)
+		return s, fmt.Errorf("list snapshots: %w", err)
 	}
 	slices.Sort(found)
 	for _, f := range found {
@@ -103,10 +106,16 @@ func (s *snapshots) save(name string, f *camera.Frame) (*wire.Snapshot, error) {
 }
 
 // writeFile writes data under a temporary name first, so that a power cut
-// leaves the whole picture or none.
+// leaves the whole picture or none. It makes the folder if there is none.
 func writeFile(path string, data []byte) error {
 	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o644); err != nil {
+	err := os.WriteFile(tmp, data, 0o644)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
+			err = os.WriteFile(tmp, data, 0o644)
+		}
+	}
+	if err != nil {
 		os.Remove(tmp)
 		return err
 	}

@@ -25,6 +25,7 @@ const (
 	Fallback        Code = "provider-fallback:" // precision or provider differs from the one asked for
 	InferFailing    Code = "inference-failing:" // frames fail in preprocessing or inference
 	OutboxDegraded  Code = "outbox-degraded"    // alerts are kept in memory only
+	OutboxDamaged   Code = "outbox-damaged"     // its file was broken; what was intact has been saved
 	AlertRefused    Code = "alert-refused"      // an alert could not be encoded or kept at all
 	BulkDropped     Code = "statistics-dropped" // statistics gave way to newer ones
 	SnapshotFailing Code = "snapshot-failing"   // pictures of alerts are not kept

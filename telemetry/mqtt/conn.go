@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +34,10 @@ type Broker struct {
 	// the URL; those below take precedence. Neither appears in errors or logs.
 	URL                string
 	Username, Password string
-	TLS                *tls.Config // for ssl://; nil means the roots of the system
+	// Certificates, or else TLS, are for ssl://; without either the roots of the system vouch for
+	// the broker, whose certificate has to bear the host of the address.
+	Certificates *Certificates
+	TLS          *tls.Config
 
 	KeepAlive      time.Duration // between packets on an idle link, 15 s, at least 1 s
 	PingTimeout    time.Duration // for the answer to a ping, 5 s
@@ -56,7 +61,7 @@ func (b Broker) withDefaults() Broker {
 
 // endpoint is the parsed URL.
 type endpoint struct {
-	hostport           string
+	host, hostport     string
 	secure             bool
 	username, password string
 }
@@ -65,6 +70,12 @@ type endpoint struct {
 func (b Broker) Validate() error {
 	_, err := b.parse()
 	return err
+}
+
+// Secure reports whether any of the addresses is reached by TLS; false when they are malformed.
+func (b Broker) Secure() bool {
+	all, err := b.parse()
+	return err == nil && slices.ContainsFunc(all, func(e endpoint) bool { return e.secure })
 }
 
 // parse returns the addresses in random order.
@@ -87,7 +98,7 @@ func (b Broker) parseURL(text string) (endpoint, error) {
 	if err != nil || u.Hostname() == "" {
 		return endpoint{}, fmt.Errorf("%w: want tcp://host:port or ssl://host:port", ErrURL)
 	}
-	e := endpoint{username: b.Username, password: b.Password}
+	e := endpoint{host: u.Hostname(), username: b.Username, password: b.Password}
 	port := "1883"
 	switch u.Scheme {
 	case "tcp", "mqtt":
@@ -154,7 +165,7 @@ func Dial(ctx context.Context, broker Broker, session Session) (*Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, broker.ConnectTimeout)
 	defer cancel()
-	socket, to, err := openAny(ctx, addresses, broker.TLS)
+	socket, to, err := broker.openAny(ctx, addresses)
 	if err != nil {
 		return nil, err
 	}
@@ -169,13 +180,13 @@ func Dial(ctx context.Context, broker Broker, session Session) (*Conn, error) {
 
 // openAny opens a socket to the first of the addresses that takes one. Each has an equal
 // share of the time that ctx leaves.
-func openAny(ctx context.Context, addresses []endpoint, conf *tls.Config) (net.Conn, endpoint, error) {
+func (b Broker) openAny(ctx context.Context, addresses []endpoint) (net.Conn, endpoint, error) {
 	var errs []error
 	deadline, _ := ctx.Deadline()
 	for i, to := range addresses {
 		share := time.Until(deadline) / time.Duration(len(addresses)-i)
 		one, cancel := context.WithTimeout(ctx, share)
-		socket, err := openSocket(one, to, conf)
+		socket, err := b.openSocket(one, to)
 		cancel()
 		if err == nil {
 			return socket, to, nil
@@ -194,11 +205,28 @@ func oneLine(errs []error) error {
 	return err
 }
 
-func openSocket(ctx context.Context, to endpoint, conf *tls.Config) (net.Conn, error) {
+func (b Broker) openSocket(ctx context.Context, to endpoint) (net.Conn, error) {
 	if !to.secure {
 		return new(net.Dialer).DialContext(ctx, "tcp", to.hostport)
 	}
+	conf, err := b.tlsFor(to)
+	if err != nil {
+		return nil, err
+	}
 	return (&tls.Dialer{Config: conf}).DialContext(ctx, "tcp", to.hostport)
+}
+
+// tlsFor returns the configuration for one of the addresses.
+func (b Broker) tlsFor(to endpoint) (*tls.Config, error) {
+	if b.Certificates == nil && b.TLS != nil {
+		return b.TLS, nil
+	}
+	var c Certificates
+	if b.Certificates != nil {
+		c = *b.Certificates
+	}
+	c.Name = cmp.Or(c.Name, to.host)
+	return c.TLS()
 }
 
 // loudSocket reports a socket that we have closed like one that the network has closed.

@@ -13,6 +13,7 @@ import (
 type generation struct {
 	pipe    *Pipe
 	number  uint64
+	own     wire.Topic // of the status
 	conn    *Conn
 	inbox   chan Message // commands and receipts
 	flights [2]flights
@@ -77,6 +78,7 @@ func (g *generation) subscribe(ctx context.Context, statusTopic string) error {
 	if err != nil {
 		return err
 	}
+	g.own = t
 	var filters []string
 	if g.pipe.opts.Command != nil {
 		filter, err := wire.CommandFilter(t.Fleet, t.Drone)
@@ -317,6 +319,8 @@ func (g *generation) hear(m Message) {
 		t, err := wire.ParseTopic(m.Topic)
 		switch {
 		case err != nil:
+		case t.Fleet != g.own.Fleet || t.Drone != g.own.Drone: // a broker that mixes drones up, or worse
+			g.pipe.count(func(s *Stats) { s.Misdirected++ })
 		case t.Kind == wire.KindReceipt:
 			stored = append(stored, g.receipt(m)...)
 		case t.Kind == wire.KindCommand && g.pipe.opts.Command != nil: // our own cmd/result matches the filter too

@@ -120,6 +120,7 @@ type Stats struct {
 	LastAck     time.Time
 
 	Receipts    uint64    // receipts that deleted something
+	Misdirected uint64    // commands and receipts for another drone
 	BadReceipts uint64    // receipts that were not signed by a trusted key, or unreadable
 	Unreceipted int       // alerts that the broker has taken and no station has confirmed
 	WaitingFrom time.Time // when the oldest of those was first published; zero without any

@@ -154,6 +154,48 @@ func TestReceiptsMustBeSigned(t *testing.T) {
 	telemetrytest.Eventually(t, "the signed one counts", func() bool { return d.Box.Stats().AlertDepth == 0 })
 }
 
+// misdirecting acknowledges everything, and answers an alert with a receipt on the topic of
+// another drone that names this one's alert.
+func misdirecting(t *testing.T) (url string) {
+	return deafServer(t, func(c net.Conn) {
+		for {
+			p, err := packets.ReadPacket(c)
+			if err != nil {
+				return
+			}
+			switch p := p.(type) {
+			case *packets.ConnectPacket:
+				_ = packets.NewControlPacket(packets.Connack).Write(c)
+			case *packets.SubscribePacket:
+				a := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+				a.MessageID, a.ReturnCodes = p.MessageID, make([]byte, len(p.Topics))
+				_ = a.Write(c)
+			case *packets.PublishPacket:
+				a := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
+				a.MessageID = p.MessageID
+				_ = a.Write(c)
+				if m, err := wire.Decode(p.TopicName, p.Payload); err == nil && m.Topic().Kind == wire.KindAlert {
+					r := &wire.Receipt{Header: *m.Head(), Station: "hill", Stored: []wire.Range{{Boot: m.Head().Boot, From: 1, To: 9}}}
+					r.Drone = "another"
+					payload, _ := wire.Append(nil, r)
+					out := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+					out.TopicName, out.Payload = r.Topic().String(), payload
+					_ = out.Write(c)
+				}
+			}
+		}
+	})
+}
+
+func TestReceiptsForOthersDeleteNothing(t *testing.T) {
+	d := telemetrytest.NewDrone(t, misdirecting(t), withReceipts(time.Hour))
+	d.Raise("a")
+	telemetrytest.Eventually(t, "the receipt of another arrives", func() bool { return d.Pipe.Stats().Misdirected == 1 })
+	if depth := d.Box.Stats().AlertDepth; depth != 1 {
+		t.Errorf("got %d alerts in the outbox, want 1", depth)
+	}
+}
+
 // picky closes the connection when it sees a message with the forbidden word, as brokers do
 // with what is not allowed or too large, and acknowledges all others.
 func picky(t *testing.T, forbidden string) (url string) {

@@ -28,10 +28,12 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t *testing.T) *authority { return newAuthorityFrom(t, time.Unix(0, 0)) }
+
+func newAuthorityFrom(t *testing.T, from time.Time) *authority {
 	a := &authority{t: t}
 	a.cert, a.key = a.issue(&x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign, BasicConstraintsValid: true,
-		NotBefore: time.Unix(0, 0), NotAfter: time.Now().AddDate(50, 0, 0)})
+		NotBefore: from, NotAfter: time.Now().AddDate(50, 0, 0)})
 	return a
 }
 
@@ -143,6 +145,78 @@ func TestCertificatesAreChecked(t *testing.T) {
 	}
 }
 
+// Certificates are often dated back by a day; without a clock the drone must find the time at
+// which they and the authority that is younger are valid.
+func TestCertificateOlderThanItsAuthority(t *testing.T) {
+	a := newAuthorityFrom(t, time.Now().Add(30*time.Minute))
+	files := a.files(t.TempDir())
+	files.Cert = "" // the broker has a clock, and asks for nothing
+	cert, key := a.issue(&x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
+	b, err := broker.Start(t.Context(), broker.Options{Log: telemetrytest.Quiet(), TLS: &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}, MinVersion: tls.VersionTLS13}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := dial(t, b.URL(), files); err == nil || !strings.Contains(err.Error(), "not yet valid") {
+		t.Errorf("with a clock: got %v, want the authority refused", err)
+	}
+	files.ClockSet = func() bool { return false }
+	if err := dial(t, b.URL(), files); err != nil {
+		t.Errorf("without a clock: got %v", err)
+	}
+}
+
+// The members of a cluster have certificates with names of their own.
+func TestCertificatesOfACluster(t *testing.T) {
+	a := newAuthority(t)
+	files := a.files(t.TempDir())
+	files.Name = ""
+	for _, url := range []string{"ssl://127.0.0.2:1," + a.broker(0).URL(), a.broker(0).URL()} {
+		conn, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: url, Certificates: &files}, mqtt.Session{ClientID: "drone"})
+		if err != nil {
+			t.Fatalf("%s: %v", url, err)
+		}
+		conn.Disconnect(time.Second)
+	}
+	other := strings.Replace(a.broker(0).URL(), "127.0.0.1", "localhost", 1) // a name that is not in the certificate
+	if _, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: other, Certificates: &files},
+		mqtt.Session{ClientID: "drone"}); err == nil || !strings.Contains(err.Error(), "localhost") {
+		t.Errorf("got %v, want the name refused", err)
+	}
+}
+
+// Nothing older than TLS 1.3 is spoken, however the connection is set up.
+func TestOnlyTLS13(t *testing.T) {
+	a := newAuthority(t)
+	cert, key := a.issue(&x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)})
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{MaxVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.(*tls.Conn).Handshake()
+			c.Close()
+		}
+	}()
+	files := a.files(t.TempDir())
+	for _, b := range []mqtt.Broker{{Certificates: &files}, {}} {
+		b.URL = "ssl://" + l.Addr().String()
+		if _, err := mqtt.Dial(t.Context(), b, mqtt.Session{ClientID: "x"}); err == nil || !strings.Contains(err.Error(), "version") {
+			t.Errorf("got %v, want the old version refused", err)
+		}
+	}
+}
+
 // A drone whose certificate the broker no longer takes gets in as soon as the files are
 // replaced, without a restart.
 func TestCertificatesAreReadAgain(t *testing.T) {
@@ -151,11 +225,7 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 	stranger := newAuthority(t).files(t.TempDir())
 	copyFile(t, stranger.Cert, files.Cert)
 	copyFile(t, stranger.Key, files.Key)
-	conf, err := files.TLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := telemetrytest.NewDrone(t, a.broker(0).URL(), func(o *mqtt.Options) { o.Broker.TLS = conf })
+	d := telemetrytest.NewDrone(t, a.broker(0).URL(), func(o *mqtt.Options) { o.Broker.Certificates = &files })
 	telemetrytest.Eventually(t, "refused", func() bool { return d.Pipe.Stats().Failures > 0 })
 	a.files(dir)
 	d.WaitConnected()

@@ -162,7 +162,7 @@ func (m *Command) Validate() error {
 	m.Header.check(&c, KindCommand)
 	oneOf(&c, "verb", m.Verb, Verbs())
 	c.count("counter", m.Counter)
-	c.intRange("expires_ns", m.ExpiresNS, 0, MaxSeq)
+	c.intRange("expires_ns", m.ExpiresNS, 0, MaxMono)
 	set := m.arguments()
 	if args, ok := set[m.Verb]; !ok || len(set) != 1 {
 		c.fail(clipName(m.Verb), fmt.Sprintf("the arguments of %d verbs", len(set)), "those of the verb and no others")

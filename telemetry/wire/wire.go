@@ -30,6 +30,7 @@ const (
 	MaxThumb   = 24 << 10  // bytes of the JPEG inside an alert
 	MaxPicture = 40 << 10  // bytes of the JPEG of a picture message
 	MaxSeq     = 1<<53 - 1 // largest integer that survives a float64, as JavaScript readers need
+	MaxMono    = 1 << 62   // ns of a monotonic clock, 146 years; beyond 104 days JavaScript readers round it to 2 ns and more
 )
 
 // Message is one of *Alert, *Stats, *Health, *Status, *Picture, *Command, *Result and
@@ -108,7 +109,7 @@ func (h *Header) check(c *checker, kind Kind) {
 	c.id("boot", h.Boot)
 	c.count("seq", h.Seq)
 	c.instant("captured", h.Captured)
-	c.intRange("mono_ns", h.MonoNS, 0, MaxSeq)
+	c.intRange("mono_ns", h.MonoNS, 0, MaxMono)
 	c.oneOf("clock", string(h.Clock), string(ClockNone), string(ClockRTC), string(ClockNTP), string(ClockGPS),
 		string(ClockSystem))
 	c.optionalInstant("published", h.Published)

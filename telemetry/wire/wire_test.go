@@ -567,3 +567,17 @@ func mustAppend(t *testing.T, m wire.Message) []byte {
 	}
 	return b
 }
+
+// A daemon that has run for a year still says everything.
+func TestLongRuns(t *testing.T) {
+	r := &wire.Result{Header: header(7), Verb: "mute", Outcome: "done"}
+	r.MonoNS = int64(365 * 24 * time.Hour)
+	b, err := wire.Append(nil, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := wire.Decode(r.Topic().String(), b)
+	if err != nil || m.Head().MonoNS != r.MonoNS {
+		t.Errorf("got %v, %v, want %d", m, err, r.MonoNS)
+	}
+}
