@@ -8,6 +8,8 @@
 package export
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -154,10 +156,16 @@ func updated(e *store.Event) time.Time {
 	return e.Last.Time
 }
 
-// uid names an event in all formats, in characters that none of them forbids.
+// uid names an event in all formats, in characters that none of them forbids and in a length
+// that a file name may have. What it ends with is of everything that makes an event what it is:
+// a drone that gives its event the name of another's must not replace that one.
 func uid(e *store.Event) string {
-	return "emberwing." + clean(e.Fleet) + "." + clean(e.Event)
+	sum := sha256.Sum256([]byte(strings.Join([]string{e.Fleet, e.Drone, e.Boot, e.Event}, "\x00")))
+	name := clean(e.Fleet) + "." + clean(e.Event)
+	return "emberwing." + strings.ToValidUTF8(name[:min(len(name), maxUID)], "") + "." + hex.EncodeToString(sum[:8])
 }
+
+const maxUID = 160 // bytes of the part that people can read
 
 func clean(id string) string {
 	return strings.Map(func(r rune) rune {

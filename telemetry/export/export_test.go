@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -270,4 +271,31 @@ func FuzzEncode(f *testing.F) {
 			t.Errorf("not JSON: %s", b)
 		}
 	})
+}
+
+// Names of events come from drones. None may take the place of another's, nor break a file.
+func TestNamesAreOfOneEventOnly(t *testing.T) {
+	seen := make(map[string]string)
+	add := func(what string, change func(*wire.Alert)) {
+		a := smoke().Latest
+		change(a)
+		name := export.FileName(eventOf(a))
+		if other, ok := seen[name]; ok {
+			t.Errorf("%s has the name of %s: %s", what, other, name)
+		}
+		seen[name] = what
+		if strings.ContainsAny(name, "/ ,<&") || len(name) > 200 || !utf8.ValidString(name) {
+			t.Errorf("%s: got %q (%d bytes), want a name for a file and for CAP", what, name, len(name))
+		}
+	}
+	add("an event", func(*wire.Alert) {})
+	add("the same name from another drone", func(a *wire.Alert) { a.Drone = "hostile" })
+	add("the same name in another run", func(a *wire.Alert) { a.Boot = "another" })
+	add("another fleet", func(a *wire.Alert) { a.Fleet = "vall" })
+	add("a name that cleans to the same, one", func(a *wire.Alert) { a.Event = "a<" })
+	add("a name that cleans to the same, two", func(a *wire.Alert) { a.Event = "a&" })
+	add("a long name", func(a *wire.Alert) { a.Event = strings.Repeat("e", wire.MaxText) })
+	add("a long name that differs at its end", func(a *wire.Alert) { a.Event = strings.Repeat("e", wire.MaxText-1) + "f" })
+	add("wide characters", func(a *wire.Alert) { a.Event = strings.Repeat("日本語", 56) })
+	add("a way up", func(a *wire.Alert) { a.Event = "../../etc/passwd" })
 }

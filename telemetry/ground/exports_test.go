@@ -30,6 +30,9 @@ func TestFailingExportsAreAnAlarm(t *testing.T) {
 	if err := r.store.SetMark(t.Context(), target.String(), 0); err != nil {
 		t.Fatal(err)
 	}
+	if alarms := r.station.Alarms(); alarms == nil || len(alarms) > 0 {
+		t.Errorf("got %v, want an empty list, which JSON writes as []", alarms)
+	}
 	r.station.Watch(x)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

@@ -288,9 +288,10 @@ func (s *Station) Count() FleetCount {
 }
 
 // Alarms returns what is wrong with the station now, sorted by code; that of exports comes last.
+// It is never nil.
 func (s *Station) Alarms() []wire.Condition {
 	s.mu.Lock()
-	alarms := sortedConditions(s.alarms)
+	alarms := append([]wire.Condition{}, sortedConditions(s.alarms)...)
 	s.mu.Unlock()
 	return append(alarms, s.exportAlarms()...)
 }

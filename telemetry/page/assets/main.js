@@ -100,8 +100,11 @@ function enter(v) {
   show();
 }
 
+// go shows a view at once, not only when the browser tells of the new hash: what is typed next
+// belongs there.
 function go(v) {
   location.hash = v;
+  enter(v);
 }
 
 // ---- the chosen alert ----
@@ -342,7 +345,7 @@ new Keys([
   [["d"], "drones", () => go("drones")],
   [["/"], "search the history", () => {
     go("history");
-    setTimeout(() => byId("search-text").focus(), 0);
+    byId("search-text").focus();
   }],
   [["s"], "sound on or off", () => sound.press()],
   [["t"], "dark or light", switchTheme],
