@@ -73,6 +73,7 @@ type printer struct {
 	json   bool
 	health map[string]string // latest health line by drone
 	err    error
+	broken func() // called once when out does not take what is written; nil for nobody
 }
 
 func newPrinter(out io.Writer, json bool) *printer {
@@ -84,19 +85,25 @@ func (p *printer) Handle(r ground.Received) {
 	if p.err != nil {
 		return
 	}
+	if p.err = p.print(r); p.err != nil && p.broken != nil {
+		p.broken()
+	}
+}
+
+func (p *printer) print(r ground.Received) (err error) {
 	if p.json {
-		p.err = emit(p.out, lineOf(r))
-		return
+		return emit(p.out, lineOf(r))
 	}
 	if h, ok := r.Message.(*wire.Health); ok {
 		key := h.Fleet + "/" + h.Drone
 		now := describeHealth(h)
 		if p.health[key] == now {
-			return
+			return nil
 		}
 		p.health[key] = now
 	}
 	if line := describe(r); line != "" {
-		_, p.err = fmt.Fprintln(p.out, line)
+		_, err = fmt.Fprintln(p.out, line)
 	}
+	return err
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -58,7 +59,10 @@ func (w *watch) run(c *cobra.Command, s Streams) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(c.Context())
+	defer stop()
 	p := newPrinter(s.Out, w.json)
+	p.broken = stop // a feed that nobody can read is lost
 	r, err := ground.New(ground.Options{
 		Broker: broker, Fleet: w.fleet, Handler: p, LostAfter: w.lostAfter,
 		Log: slog.New(slog.NewTextHandler(s.Err, nil)),
@@ -66,9 +70,9 @@ func (w *watch) run(c *cobra.Command, s Streams) error {
 	if err != nil {
 		return err
 	}
-	err = r.Run(c.Context())
-	if err == nil {
-		err = p.err
+	err = r.Run(ctx)
+	if err == nil && p.err != nil {
+		err = fmt.Errorf("feed not taken: %w", p.err)
 	}
 	return err
 }

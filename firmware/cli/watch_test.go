@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -95,7 +96,7 @@ func TestWatchResumesAtItsCursor(t *testing.T) {
 	mqttAt, pageAt := freePort(t), freePort(t)
 	_, errs, stopGround := tool(t, "ground", "--mqtt-listen", mqttAt, "--listen", pageAt, "--store",
 		filepath.Join(t.TempDir(), "g.db"), "--name", "hill")
-	telemetrytest.Eventually(t, "the station is up", func() bool { return strings.Contains(errs.String(), "feed up") })
+	telemetrytest.Eventually(t, "the station is up", func() bool { return strings.Contains(errs.String(), `"feed up" feed=alerts`) })
 	conn, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: "tcp://" + mqttAt}, mqtt.Session{ClientID: "kite"})
 	if err != nil {
 		t.Fatal(err)
@@ -163,4 +164,34 @@ func TestWatchByHTTPS(t *testing.T) {
 	}
 	_, errs, _ := tool(t, "watch", "--station", server.URL, "--station-ca", filepath.Join(t.TempDir(), "none"))
 	telemetrytest.Eventually(t, "a missing file is said", func() bool { return strings.Contains(errs.String(), "read authorities") })
+}
+
+// full is an output on a full disk.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// What cannot be written is lost to whoever reads it: watch says so at once, by its exit code.
+func TestWatchEndsWhenItsOutputFails(t *testing.T) {
+	b := telemetrytest.NewEmbedded(t)
+	d := telemetrytest.NewDrone(t, b.URL())
+	d.WaitConnected() // its status is kept by the broker, so there is something to print
+	errs := new(lockedBuffer)
+	code := Run(t.Context(), []string{"watch", "--broker", b.URL(), "--json"}, Streams{Out: full{}, Err: errs})
+	if code != ExitFailed || !strings.Contains(errs.String(), "no space left") {
+		t.Errorf("got exit code %d and %s, want %d and the reason", code, errs, ExitFailed)
+	}
+}
+
+// Certificates for an address without TLS would be left unused without a word.
+func TestCertificatesNeedTLS(t *testing.T) {
+	for _, args := range [][]string{
+		{"watch", "--broker", "tcp://127.0.0.1:1", "--ca-file", "../../telemetry/mqtt/testdata/none.pem"},
+		{"watch", "--broker", "tcp://127.0.0.1:1", "--cert-key", "key.pem"},
+	} {
+		errs := new(lockedBuffer)
+		if code := Run(t.Context(), args, Streams{Out: io.Discard, Err: errs}); code != ExitFailed {
+			t.Errorf("%v: got exit code %d and %s", args, code, errs)
+		}
+	}
 }

@@ -172,11 +172,13 @@ func NewStation(opts StationOptions) (*Station, error) {
 func (s *Station) makeLinks(base string) {
 	options := linkOptions{broker: s.opts.Broker, backoff: s.opts.Backoff, log: s.opts.Log}
 	options.clientID, options.persistent, options.events = s.clientID("a"), true, alertEvents{s}
+	options.log = s.opts.Log.With("feed", "alerts")
 	options.filters = []string{base + "alert/+", base + "cmd/result", base + "cmd/acknowledge"}
 	s.alerts = newLink(options)
 	// What a broken link leaves behind is kept for this session, too, but not beyond a stop:
 	// statistics of a day in which nobody listened are not worth the broker's disk.
 	options.clientID, options.forget, options.events = s.clientID("b"), true, quietEvents{}
+	options.log = s.opts.Log.With("feed", "reports")
 	options.filters = []string{base + "status", base + "stats", base + "health", base + "picture", beaconTopic + "+"}
 	options.will = s.peers.farewell()
 	s.bulk = newLink(options)
