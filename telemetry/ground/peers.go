@@ -1,8 +1,10 @@
 package ground
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +20,7 @@ const beaconTopic = "ew/ground/1/"
 // Beacon is the sign of life of a station.
 type Beacon struct {
 	Station string `json:"station"`
+	ID      string `json:"id,omitempty"`   // of its key: names may be the same by mistake
 	Gone    bool   `json:"gone,omitempty"` // the last word, or the will
 }
 
@@ -28,7 +31,7 @@ func ParseBeacon(topic string, payload []byte) (Beacon, bool) {
 	if !ok || len(payload) > maxBeacon || json.Unmarshal(payload, &b) != nil || b.Station != name {
 		return Beacon{}, false
 	}
-	valid := (wire.Topic{Fleet: "f", Drone: name, Kind: wire.KindStatus}).Validate() == nil
+	valid := (wire.Topic{Fleet: "f", Drone: name, Kind: wire.KindStatus}).Validate() == nil && len(b.ID) <= wire.MaxID
 	return b, valid
 }
 
@@ -39,12 +42,19 @@ const maxBeacon = 1024 // bytes
 // what must not be done twice, such as handing alerts on to other systems. A station
 // assumes nothing until it has listened for as long as another's silence may last.
 type peers struct {
-	name     string
+	self     peer
 	interval time.Duration
 
 	mu      *sync.Mutex
 	started time.Time // zero before the first beacon
-	heard   map[string]time.Time
+	heard   map[peer]time.Time
+}
+
+// peer is a station. Two of the same name are told apart by their keys.
+type peer struct{ name, id string }
+
+func (p peer) before(other peer) bool {
+	return cmp.Or(cmp.Compare(p.name, other.name), cmp.Compare(p.id, other.id)) < 0
 }
 
 const (
@@ -52,8 +62,8 @@ const (
 	maxStations   = 1000 // remembered, against senders of nonsense
 )
 
-func newPeers(name string, interval time.Duration) peers {
-	return peers{name: name, interval: interval, mu: new(sync.Mutex), heard: make(map[string]time.Time)}
+func newPeers(self peer, interval time.Duration) peers {
+	return peers{self: self, interval: interval, mu: new(sync.Mutex), heard: make(map[peer]time.Time)}
 }
 
 func (p *peers) patience() time.Duration { return missedBeacons * p.interval }
@@ -64,14 +74,15 @@ func (p *peers) handle(m mqtt.Message, now time.Time) bool {
 		return false
 	}
 	b, ok := ParseBeacon(m.Topic, m.Payload)
-	if !ok || b.Station == p.name {
+	sender := peer{b.Station, b.ID}
+	if !ok || sender == p.self {
 		return true
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.heard, b.Station)
+	delete(p.heard, sender)
 	if !b.Gone && len(p.heard) < maxStations {
-		p.heard[b.Station] = now
+		p.heard[sender] = now
 	}
 	return true
 }
@@ -90,30 +101,33 @@ func (p *peers) active(now time.Time) bool {
 	if p.started.IsZero() || now.Sub(p.started) < p.patience() {
 		return false
 	}
-	for name, at := range p.heard {
-		if name < p.name && now.Sub(at) < p.patience() {
+	for other, at := range p.heard {
+		if other.before(p.self) && now.Sub(at) < p.patience() {
 			return false
 		}
 	}
 	return true
 }
 
+// nameTaken reports whether another station that lives has the same name.
+func (p *peers) nameTaken(now time.Time) bool { return slices.Contains(p.list(now), p.self.name) }
+
 // list returns the other stations that live.
 func (p *peers) list(now time.Time) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	names := []string{}
-	for name, at := range p.heard {
+	for other, at := range p.heard {
 		if now.Sub(at) < p.patience() {
-			names = append(names, name)
+			names = append(names, other.name)
 		}
 	}
 	return names
 }
 
 func (p *peers) message(gone bool) mqtt.Message {
-	payload, _ := json.Marshal(Beacon{Station: p.name, Gone: gone}) // has no parts that could fail
-	return mqtt.Message{Topic: beaconTopic + p.name, Payload: payload}
+	payload, _ := json.Marshal(Beacon{Station: p.self.name, ID: p.self.id, Gone: gone}) // has no parts that could fail
+	return mqtt.Message{Topic: beaconTopic + p.self.name, Payload: payload}
 }
 
 // farewell is the will: the broker sends it when the connection breaks.
@@ -129,10 +143,22 @@ func (s *Station) beacon(ctx context.Context) {
 	s.peers.start(time.Now())
 	for {
 		_ = s.bulk.publish(s.peers.message(false)) // without a connection nobody is to hear it
+		s.checkName()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// checkName tells operators of a second station of this name: which of them a word comes from
+// could not be told.
+func (s *Station) checkName() {
+	if s.peers.nameTaken(time.Now()) {
+		s.raise("name-taken", wire.SeverityWarning,
+			"another station on this broker is called "+s.opts.Name+" too: start one of them with another --name")
+		return
+	}
+	s.clearAlarm("name-taken")
 }

@@ -164,7 +164,7 @@ func NewStation(opts StationOptions) (*Station, error) {
 			queueLength), wake: make(chan struct{}, 1),
 		feed: newFeedLog(opts.Store),
 	}
-	s.peers = newPeers(opts.Name, opts.Beacon)
+	s.peers = newPeers(peer{opts.Name, wire.KeyID(publicKey(opts.Key))}, opts.Beacon)
 	s.makeLinks(strings.TrimSuffix(filter, "#"))
 	return s, s.restoreFleet()
 }
@@ -184,9 +184,11 @@ func (s *Station) makeLinks(base string) {
 	s.bulk = newLink(options)
 }
 
-// clientID makes 23 letters and digits, which is what every broker must accept.
+// clientID makes 23 letters and digits, which is what every broker must accept. It is of name and
+// key: two stations with the same name, that of their host perhaps, would end each other's
+// sessions otherwise, and each get a part of the alerts.
 func (s *Station) clientID(lane string) string {
-	sum := sha256.Sum256([]byte(s.opts.Name))
+	sum := sha256.Sum256([]byte(s.opts.Name + "/" + wire.KeyID(publicKey(s.opts.Key))))
 	return "ewg" + lane + hex.EncodeToString(sum[:9])
 }
 

@@ -437,3 +437,30 @@ func TestTwoStationsAgree(t *testing.T) {
 		two.until("the other takes over", func(s ground.StationStats) bool { return s.Active })
 	})
 }
+
+// Two stations that were both left to the name of their host: neither takes alerts from the
+// other, one of them is active, and both say what is wrong.
+func TestTwoStationsOfOneName(t *testing.T) {
+	eachBroker(t, func(t *testing.T, b telemetrytest.Broker) {
+		one, two := newRig(t, b.URL(), "hill").start(), newRig(t, b.URL(), "hill").start()
+		drone := dial(t, b.URL(), "drone-a")
+		for n := 1; n <= 5; n++ {
+			drone.send(alertOf("a", "b1", n, 0, uint64(n)))
+		}
+		for _, r := range []*rig{one, two} {
+			r.until("it stores everything", func(s ground.StationStats) bool { return s.Stored == 5 })
+			telemetrytest.Eventually(t, "it says that the name is taken", func() bool {
+				alarms := r.station.Alarms()
+				return len(alarms) == 1 && alarms[0].Code == "name-taken"
+			})
+		}
+		telemetrytest.Eventually(t, "one is active",
+			func() bool { return one.station.Active() != two.station.Active() })
+		two.stop()
+		telemetrytest.Eventually(t, "the other goes on alone",
+			func() bool { return one.station.Active() && len(one.station.Alarms()) == 0 })
+		if s := one.station.Stats(); s.Connections != 1 {
+			t.Errorf("got %d connections, want 1: the other has ended its session", s.Connections)
+		}
+	})
+}
