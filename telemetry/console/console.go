@@ -127,10 +127,17 @@ func (m *Model) arrange() {
 		}
 		return cmp.Or(cmp.Compare(open(a), open(b)), cmp.Compare(b.ID, a.ID))
 	})
-	if len(m.shown) > 0 && m.index() < 0 {
+	if len(m.shown) > 0 && m.index() < 0 && !m.looking() {
 		m.selected = m.shown[0].ID
 	}
 	m.scroll()
+}
+
+// looking reports whether an operator has an event before them. It stays there when the filter
+// does not let it pass any more: the verdict on one must not go to whichever takes its place.
+func (m *Model) looking() bool {
+	_, known := m.events[m.selected]
+	return known && (m.mode == detail || m.mode == judging)
 }
 
 func (m *Model) passes(e *store.Event) bool {
@@ -169,6 +176,9 @@ func (m *Model) move(by int) {
 
 // current returns the selected event, nil when there is none.
 func (m *Model) current() *store.Event {
+	if m.looking() {
+		return m.events[m.selected]
+	}
 	if i := m.index(); i >= 0 {
 		return m.shown[i]
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,5 +222,28 @@ func TestNarrowTerminal(t *testing.T) {
 				t.Errorf("got a line of %d columns, want at most 30: %q", ansi.StringWidth(l), l)
 			}
 		}
+	}
+}
+
+// Another operator answers the event that this one is about to judge, and the list closes up:
+// the verdict must not go to the event that takes its place.
+func TestVerdictsStayWithTheirEvent(t *testing.T) {
+	for _, before := range [][]string{{"a"}, {"enter", "a"}} {
+		s := newScreen(t, 120, 24)
+		s.send(Row{event(1, "kite-1", "smoke")})
+		s.send(Row{event(2, "kite-2", "flame")})
+		s.press("u", "home") // only what is open, the newest
+		s.press(before...)
+		s.want("What is it?", "flame")
+		judged := event(2, "kite-2", "flame")
+		judged.Verdict = &store.Verdict{Verdict: "glare", Operator: "ann"}
+		s.send(Row{judged})
+		s.want("What is it?", "flame")
+		s.press("3")
+		if got := slices.Compact(s.sent); len(got) != 1 || got[0] != "2 cloud" {
+			t.Errorf("%v: got verdicts %q, want that on event 2", before, got)
+		}
+		s.press("esc")
+		s.want("> OPEN", "kite-1")
 	}
 }

@@ -48,6 +48,7 @@ func (m Model) listKey(k tea.KeyPressMsg) (tea.Model, tea.Cmd) {
 		}
 	case "esc":
 		m.mode = listing
+		m.arrange()
 	case "/":
 		m.mode = filtering
 	case "u":
@@ -84,8 +85,9 @@ func (m Model) filterKey(k tea.KeyPressMsg) tea.Model {
 const choices = "1234567890"
 
 func (m Model) verdictKey(k tea.KeyPressMsg) (tea.Model, tea.Cmd) {
-	m.mode = m.before
 	e := m.current()
+	m.mode = m.before
+	m.arrange()
 	i := slices.Index([]byte(choices), append([]byte(k.String()), 0)[0])
 	if e == nil || i < 0 || len(k.String()) != 1 || i >= len(wire.Verdicts()) {
 		return m, nil
