@@ -50,7 +50,7 @@ func startFull(t *testing.T, broker, db string, limit uint64) *fullStation {
 	}
 	t.Cleanup(s.kill)
 	s.limit(limit)
-	telemetrytest.Eventually(t, "the station is up", func() bool { return strings.Contains(s.log.String(), `"feed up" feed=alerts`) })
+	feedUp(t, &s.log)
 	return s
 }
 

@@ -24,7 +24,8 @@ func lineOf(r ground.Received) feedLine {
 	h := r.Message.Head()
 	return feedLine{
 		Type: string(h.Kind), Topic: r.Message.Topic().String(), Received: r.At.UTC().Format("2006-01-02T15:04:05.000Z"),
-		LatencyMS: milliseconds(r.At.Round(0).Sub(h.Captured.Time)), Missing: r.Missing, Retained: r.Retained, Message: r.Message,
+		LatencyMS: milliseconds(r.At.Round(0).Sub(h.Captured.Time)), Missing: r.Missing, Retained: r.Retained,
+		Message: r.Message,
 	}
 }
 
@@ -46,7 +47,8 @@ func describe(r ground.Received) string {
 func describeAlert(a *wire.Alert, missing uint64) string {
 	e := a.Evidence
 	s := fmt.Sprintf("%-7s %-6s %-10s score %.2f (threshold %.2f), %d of %d frames, %.1f s, %s on %s",
-		a.Task, a.Phase, a.Label, e.Calibrated, e.Threshold, e.Agree, e.Window, float64(e.DwellMS)/1000, e.Model.EffectivePrecision, e.Model.EffectiveProvider)
+		a.Task, a.Phase, a.Label, e.Calibrated, e.Threshold, e.Agree, e.Window, float64(e.DwellMS)/1000,
+		e.Model.EffectivePrecision, e.Model.EffectiveProvider)
 	if a.Late {
 		s += fmt.Sprintf(", LATE: captured %s", a.Captured.Local().Format(time.TimeOnly))
 	}

@@ -216,7 +216,8 @@ func (g *groundStation) serve(ctx context.Context, s Streams, opts ground.Statio
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Err, "live page: %s\nstore: %s\nstation %s; for the configuration of the drones:\n[commands]\nkeys = [%q]\n",
+	fmt.Fprintf(s.Err, "live page: %s\nstore: %s\n"+
+		"station %s; for the configuration of the drones:\n[commands]\nkeys = [%q]\n",
 		address, g.store, join.station.Name(), join.station.PublicKey())
 	waitExports, err := g.exports.start(ctx, join.station, opts.Log)
 	if err != nil {

@@ -157,7 +157,7 @@ func (term *terminal) exit() int {
 func TestWatchOnATerminal(t *testing.T) {
 	mqttAt, pageAt, db := freePort(t), freePort(t), filepath.Join(t.TempDir(), "g.db")
 	_, errs, stopGround := tool(t, "ground", "--mqtt-listen", mqttAt, "--listen", pageAt, "--store", db, "--name", "hill")
-	telemetrytest.Eventually(t, "the station is up", func() bool { return strings.Contains(errs.String(), `"feed up" feed=alerts`) })
+	feedUp(t, errs)
 	conn, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: "tcp://" + mqttAt}, mqtt.Session{ClientID: "kite"})
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func TestWatchOnATerminal(t *testing.T) {
 func TestWatchOnATerminalEndsAsAsked(t *testing.T) {
 	_, errs, _ := tool(t, "ground", "--mqtt-listen", freePort(t), "--listen", freePort(t), "--store",
 		filepath.Join(t.TempDir(), "g.db"), "--name", "hill")
-	telemetrytest.Eventually(t, "the station is up", func() bool { return strings.Contains(errs.String(), `"feed up" feed=alerts`) })
+	feedUp(t, errs)
 	_, rest, _ := strings.Cut(errs.String(), "live page: ")
 	station, _, _ := strings.Cut(rest, "\n")
 	for name, keys := range map[string]string{"q": "q", "ctrl+c": "\x03"} {

@@ -53,6 +53,13 @@ func tool(t *testing.T, args ...string) (out, errs *lockedBuffer, stop func() in
 	return out, errs, stop
 }
 
+// feedUp waits until the log of a station says that alerts can arrive.
+func feedUp(t *testing.T, log fmt.Stringer) {
+	t.Helper()
+	telemetrytest.Eventually(t, "the station is up",
+		func() bool { return strings.Contains(log.String(), `"feed up" feed=alerts`) })
+}
+
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -96,7 +103,7 @@ func TestWatchResumesAtItsCursor(t *testing.T) {
 	mqttAt, pageAt := freePort(t), freePort(t)
 	_, errs, stopGround := tool(t, "ground", "--mqtt-listen", mqttAt, "--listen", pageAt, "--store",
 		filepath.Join(t.TempDir(), "g.db"), "--name", "hill")
-	telemetrytest.Eventually(t, "the station is up", func() bool { return strings.Contains(errs.String(), `"feed up" feed=alerts`) })
+	feedUp(t, errs)
 	conn, err := mqtt.Dial(t.Context(), mqtt.Broker{URL: "tcp://" + mqttAt}, mqtt.Session{ClientID: "kite"})
 	if err != nil {
 		t.Fatal(err)

@@ -188,6 +188,9 @@ func (d *Drone) openOutputs() error {
 	if err != nil {
 		return err
 	}
+	if s := box.Stats(); s.FilesMoved > 0 || s.BadRecords > 0 {
+		d.log.Error("outbox damaged", "what", damage(s))
+	}
 	d.box = newTimedBox(box)
 	if d.light, err = openIndicator(d.cfg.Indicator); err != nil { // fly without it
 		d.health.Raise(health.IndicatorFailed, health.Warning, err.Error())

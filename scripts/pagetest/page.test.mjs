@@ -282,7 +282,8 @@ describe("access", () => {
     });
     assert.ok(Math.abs(got.apart - 0.02) < 1e-6, `two drones at the date line are ${got.apart} degrees apart`);
     delete got.apart;
-    assert.deepEqual(got, { same: 7, label: "179.5° W", pole: true, links: ["live", "late", "silent", "live", "silent"],
+    assert.deepEqual(got, { same: 7, label: "179.5° W", pole: true,
+      links: ["live", "late", "silent", "live", "silent"],
       words: "no word since the clock of the station was set back" });
   });
 

@@ -14,7 +14,8 @@ import (
 func ringsOf(t *testing.T, p wire.Position, heading, fov float64) [][][2]float64 {
 	t.Helper()
 	e := smoke()
-	e.Latest.Evidence.Position, e.Latest.Evidence.View = &p, &wire.View{HeadingDeg: heading, BearingDeg: heading, FOVDeg: fov}
+	e.Latest.Evidence.Position = &p
+	e.Latest.Evidence.View = &wire.View{HeadingDeg: heading, BearingDeg: heading, FOVDeg: fov}
 	var c struct {
 		Features []struct {
 			Geometry struct {

@@ -46,7 +46,8 @@ func run(t *testing.T, s *store.Store, target string, active func() bool) (x *ex
 	if err != nil {
 		t.Fatal(err)
 	}
-	x = &export.Exporter{Target: parsed, Sink: sink, Feed: s, Changed: ticking, Active: active, Lag: time.Hour, Log: telemetrytest.Quiet()}
+	x = &export.Exporter{Target: parsed, Sink: sink, Feed: s, Changed: ticking, Active: active,
+		Lag: time.Hour, Log: telemetrytest.Quiet()}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); x.Run(ctx) }()
@@ -214,7 +215,8 @@ func TestExportsOutliveAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	disk := &fullDisk{Store: s}
-	x := &export.Exporter{Target: target, Sink: sink, Feed: disk, Changed: ticking, Active: always, Log: telemetrytest.Quiet()}
+	x := &export.Exporter{Target: target, Sink: sink, Feed: disk, Changed: ticking, Active: always,
+		Log: telemetrytest.Quiet()}
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { defer close(done); x.Run(ctx) }()

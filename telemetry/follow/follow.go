@@ -227,7 +227,7 @@ func (f *Follower) do(ctx context.Context, method, path string, body []byte) (*h
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
 	err = fmt.Errorf("station answered %s: %s", resp.Status, reason(text))
-	if resp.StatusCode/100 == 4 {
+	if c := resp.StatusCode; c/100 == 4 && c != http.StatusTooManyRequests && c != http.StatusRequestTimeout {
 		err = fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return nil, err

@@ -211,7 +211,8 @@ func TestOnlyTLS13(t *testing.T) {
 	files := a.files(t.TempDir())
 	for _, b := range []mqtt.Broker{{Certificates: &files}, {}} {
 		b.URL = "ssl://" + l.Addr().String()
-		if _, err := mqtt.Dial(t.Context(), b, mqtt.Session{ClientID: "x"}); err == nil || !strings.Contains(err.Error(), "version") {
+		_, err := mqtt.Dial(t.Context(), b, mqtt.Session{ClientID: "x"})
+		if err == nil || !strings.Contains(err.Error(), "version") {
 			t.Errorf("got %v, want the old version refused", err)
 		}
 	}

@@ -14,7 +14,8 @@ import (
 
 func recordOf(t testing.TB, seq uint64, note string) []byte {
 	t.Helper()
-	h := wire.Header{Fleet: "f", Drone: "d", Boot: "b", Seq: seq, Captured: wire.At(time.Unix(1e9, 0)), Clock: wire.ClockNone}
+	h := wire.Header{Fleet: "f", Drone: "d", Boot: "b", Seq: seq, Captured: wire.At(time.Unix(1e9, 0)),
+		Clock: wire.ClockNone}
 	m := &wire.Result{Header: h, Verb: "mute", Outcome: "done", Text: note}
 	payload, err := wire.Append(nil, m)
 	if err != nil {

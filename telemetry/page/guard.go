@@ -66,6 +66,8 @@ func (p *Page) Guard(next http.Handler) http.Handler {
 			tooMany(w)
 		case r.URL.Path == "/login":
 			g.serveLogin(w, r)
+		case g.guessing(r):
+			tooMany(w)
 		case g.public(r.URL.Path) || g.knows(r):
 			next.ServeHTTP(w, r)
 		default:
@@ -114,11 +116,23 @@ func (g *guard) knows(r *http.Request) bool {
 	if g.open {
 		return true
 	}
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return g.failures.allows(r) && g.isToken(r, bearer)
+	if token, ok := bearer(r); ok {
+		return g.isToken(r, token)
 	}
 	c, err := r.Cookie(sessionCookie)
 	return err == nil && g.validSession(c.Value, time.Now())
+}
+
+// guessing tells whether a request comes with a token from where too many were wrong. The answer
+// says so: that the token is wrong would be untrue, and keep a program from trying again.
+func (g *guard) guessing(r *http.Request) bool {
+	_, ok := bearer(r)
+	return ok && !g.open && !g.failures.allows(r)
+}
+
+// bearer returns the token that a program sends.
+func bearer(r *http.Request) (token string, ok bool) {
+	return strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 }
 
 // isToken compares in constant time and counts a failure.

@@ -30,7 +30,7 @@ const (
 	MaxThumb   = 24 << 10  // bytes of the JPEG inside an alert
 	MaxPicture = 40 << 10  // bytes of the JPEG of a picture message
 	MaxSeq     = 1<<53 - 1 // largest integer that survives a float64, as JavaScript readers need
-	MaxMono    = 1 << 62   // ns of a monotonic clock, 146 years; beyond 104 days JavaScript readers round it to 2 ns and more
+	MaxMono    = 1 << 62   // ns of a monotonic clock, 146 years; JavaScript readers round it after 104 days
 )
 
 // Message is one of *Alert, *Stats, *Health, *Status, *Picture, *Command, *Result and
