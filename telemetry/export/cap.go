@@ -103,7 +103,7 @@ func infoOf(e *store.Event, o Options) capInfo {
 	i := capInfo{
 		Language: "en", Category: "Fire", Event: "Possible wildfire", ResponseType: "Assess", Urgency: "Immediate",
 		Severity:  "Unknown",
-		Certainty: certainty(e), Effective: capTime(updated(e)), Onset: capTime(e.Started.Time),
+		Certainty: certainty(e), Effective: capTime(updated(e)), Onset: capTime(began(e)),
 		Expires:    capTime(updated(e).Add(o.Stale)),
 		SenderName: xmlText("drone " + e.Drone + " of fleet " + e.Fleet), Headline: headline(e, o), Description: why(e),
 		Area: areaOf(e),

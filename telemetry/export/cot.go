@@ -80,7 +80,7 @@ func encodeCoT(e *store.Event, o Options) ([]byte, error) {
 	now := updated(e)
 	c := cotEvent{
 		Version: "2.0", UID: uid(e), Type: cotMarker, How: "m-g", OpEx: opEx(o.mode(e)),
-		Time: cotTime(now), Start: cotTime(e.Started.Time), Stale: cotTime(staleAt(e, now, o.Stale)),
+		Time: cotTime(now), Start: cotTime(began(e)), Stale: cotTime(staleAt(e, now, o.Stale)),
 		Point: cotPoint{fmt.Sprintf("%.7f", p.Lat), fmt.Sprintf("%.7f", p.Lon), cotUnknown, precision(p.UncertaintyM),
 			cotUnknown},
 		Detail: cotDetail{

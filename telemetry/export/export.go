@@ -156,6 +156,16 @@ func updated(e *store.Event) time.Time {
 	return e.Last.Time
 }
 
+// began is when the event did, by the clock of the drone where that makes sense, else when the
+// station heard of it first: a clock that was never set, or runs ahead, would tell readers of a
+// fire of 1970 or of tomorrow.
+func began(e *store.Event) time.Time {
+	if e.Clock == wire.ClockNone || e.Started.After(e.First.Time) {
+		return e.First.Time
+	}
+	return e.Started.Time
+}
+
 // uid names an event in all formats, in characters that none of them forbids and in a length
 // that a file name may have. What it ends with is of everything that makes an event what it is:
 // a drone that gives its event the name of another's must not replace that one.

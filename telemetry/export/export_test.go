@@ -299,3 +299,24 @@ func TestNamesAreOfOneEventOnly(t *testing.T) {
 	add("wide characters", func(a *wire.Alert) { a.Event = strings.Repeat("日本語", 56) })
 	add("a way up", func(a *wire.Alert) { a.Event = "../../etc/passwd" })
 }
+
+// A drone's clock may be wrong by any amount; what goes to others still makes sense.
+func TestWrongClocks(t *testing.T) {
+	for name, change := range map[string]func(*wire.Alert){
+		"never set":   func(a *wire.Alert) { a.Clock, a.Started = wire.ClockNone, wire.At(time.Unix(12, 0)) },
+		"a day ahead": func(a *wire.Alert) { a.Started = wire.At(t0.Add(24 * time.Hour)) },
+	} {
+		a := smoke().Latest
+		change(a)
+		e := eventOf(a)
+		first := e.First.UTC()
+		for f, want := range map[export.Format]string{
+			export.CoT: `start="` + first.Format("2006-01-02T15:04:05.000Z"),
+			export.CAP: "<onset>" + first.Format("2006-01-02T15:04:05") + "-00:00",
+		} {
+			if got := string(encode(t, f, e, export.Options{})); !strings.Contains(got, want) {
+				t.Errorf("%s: want %s in %s", name, want, got)
+			}
+		}
+	}
+}

@@ -96,6 +96,9 @@ func (s *Store) open() error {
 	if err := errors.Join(s.finishRescue(), removeFiles(s.path+".salvaging", "", "-wal", "-shm")); err != nil {
 		return err
 	}
+	if size := s.Size(); size > slowCheck {
+		s.opts.Log.Info("checking the store", "path", s.path, "mb", size>>20)
+	}
 	err := checkHeader(s.path)
 	if err == nil {
 		err = s.connect()
@@ -133,6 +136,8 @@ func (s *Store) connect() (err error) {
 	}
 	return durable.SyncDir(filepath.Dir(s.path))
 }
+
+const slowCheck = 256 << 20 // bytes of a store beyond which looking it over takes seconds, so that it is said
 
 const maxLog = 64 << 20 // bytes to which the write-ahead log is cut after it was longer
 
