@@ -105,6 +105,25 @@ describe("alerts", () => {
     assert.deepEqual(other.faults, []);
   });
 
+  test("an answer that came meanwhile is not replaced unseen", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    await own.station.feed.fire("kite-2", "race");
+    await page.goto(`${own.station.url}/#history`);
+    const line = page.locator('#history-list li').filter({ hasText: "waits for an answer" }).first();
+    await line.locator("summary").click();
+    await line.getByRole("button", { name: /^Answer/ }).click();
+    const [event] = await history(page, { text: "race" });
+    const answered = await fetch(`${own.station.url}/api/v1/events/${event.id}/acknowledge`, { method: "POST",
+      headers: { "Content-Type": "application/json" }, body: JSON.stringify({ verdict: "dust", operator: "Bob" }) });
+    assert.equal(answered.status, 200);
+    const shown = page.locator("#history-list li").filter({ hasText: "by Bob" }).first();
+    await shown.getByText(/Dust/).first().waitFor();
+    await page.keyboard.press("1");
+    await shown.getByText(/was not answered.*acknowledged already by Bob/).waitFor();
+    const [after] = await history(page, { text: "race" });
+    assert.equal(after.ack.verdict, "dust");
+  });
+
   test("hostile text stays text", async (t) => {
     const { page } = await newPage(t, own.station.url);
     const label = "<img src=x onerror=document.title='owned'>";

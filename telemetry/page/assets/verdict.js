@@ -48,6 +48,7 @@ export class VerdictPanel {
     const describe = (v) => [{ "data-verdict": v.id, title: v.hint }, v.text, () => this.give(v)];
     this.choices.replaceChildren(...verdicts.map((v, i) => choice(v, i, describe)));
     this.operator.value = recall("operator");
+    this.seen = Boolean(this.event().ack); // an answer that comes after this is not replaced unseen
     text(this.fault, "");
     this.box.hidden = false;
     this.button.setAttribute("aria-expanded", "true");
@@ -69,7 +70,8 @@ export class VerdictPanel {
     text(this.fault, "");
     try {
       await this.page.acknowledge(v, {
-        id: v.id, verdict: verdict.id, operator: this.operator.value.trim(), note: this.remark.value.trim(), replace: Boolean(v.ack),
+        id: v.id, verdict: verdict.id, operator: this.operator.value.trim(), note: this.remark.value.trim(),
+        replace: this.seen,
       });
       this.remark.value = "";
       this.close(false);
