@@ -135,7 +135,7 @@ func TestAUROC(t *testing.T) {
 }
 
 func TestMatches(t *testing.T) {
-	b := Boxed{X0: 20, Y0: 20, X1: 60, Y1: 60}
+	b := Object{X0: 20, Y0: 20, X1: 60, Y1: 60}
 	for _, tt := range []struct {
 		name string
 		r    predict.Rect
@@ -150,6 +150,51 @@ func TestMatches(t *testing.T) {
 		if got := matches(b, 100, 100, tt.r); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestFrames shows two frames: one with a hand of each label, and one whose
+// hand must not be reported.
+func TestFrames(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"two.png", "one.png"} {
+		save(t, filepath.Join(dir, name), color.RGBA{A: 255})
+	}
+	table := filepath.Join(dir, "boxes.csv")
+	rows := "file,class,xmin,ymin,xmax,ymax\ntwo.png,fist,0,0,40,40\none.png,other,0,0,40,40\ntwo.png,palm,60,60,100,100\n"
+	if err := os.WriteFile(table, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := &infer.Manifest{Labels: []string{"fist", "palm", "other"}, Decision: infer.Decision{Ignore: []string{"other"}}}
+	frames, err := ListBoxes(table, m.Labels)
+	if err != nil || len(frames) != 2 || len(frames[0].Objects) != 2 {
+		t.Fatalf("got %+v, %v, want two frames, the first with two objects", frames, err)
+	}
+	first, second := predict.Rect{W: 0.4, H: 0.4}, predict.Rect{X: 0.6, Y: 0.6, W: 0.4, H: 0.4}
+	for _, tt := range []struct {
+		name                    string
+		label                   int
+		box                     predict.Rect
+		found, named, both, out float64
+	}{
+		{"second hand right", 1, second, 1, 1, 1, 1},
+		{"label of the other hand", 0, second, 1, 1, 0, 1},
+		{"box elsewhere", 0, predict.Rect{X: 0.8, W: 0.2, H: 0.2}, 0, 1, 0, 1},
+		{"wrong label", 2, first, 1, 0, 0, 0},
+	} {
+		all := NewFrames(m, 0.5)
+		r := &predict.Result{Result: infer.Result{Label: tt.label, Trigger: 0.9}, Boxed: true, Box: tt.box}
+		all.Add(frames[0], 100, 100, r)
+		got := all.Report()
+		for i, s := range []*Share{got.Found, got.Named, got.Both, got.Reported} {
+			if want := []float64{tt.found, tt.named, tt.both, tt.out}[i]; s.Share != want || s.Of != 1 {
+				t.Errorf("%s: figure %d: got %v of %d, want %v of 1", tt.name, i, s.Share, s.Of, want)
+			}
+		}
+	}
+	all := NewFrames(m, 0.5)
+	if all.Add(frames[1], 100, 100, &predict.Result{Result: infer.Result{Label: 2, Trigger: 0.9}}); all.Report().Reported != nil {
+		t.Error("a frame without a signal counts as one")
 	}
 }
 
