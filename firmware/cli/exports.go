@@ -31,6 +31,16 @@ func (x *exports) options() export.Options {
 	return export.Options{Sender: x.sender, Mode: export.Mode(x.mode), Stale: x.stale}
 }
 
+// check finds what cannot be, before anything is started.
+func (x *exports) check() error {
+	for _, text := range x.targets {
+		if _, err := export.ParseTarget(text); err != nil {
+			return err
+		}
+	}
+	return x.options().Validate()
+}
+
 // start runs an exporter for each target. wait returns when they have ended, which they do
 // with ctx.
 func (x *exports) start(ctx context.Context, s *ground.Station, log *slog.Logger) (wait func(), err error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"emberwing/telemetry/broker"
+	"emberwing/telemetry/durable"
 	"emberwing/telemetry/ground"
 	"emberwing/telemetry/mqtt"
 	"emberwing/telemetry/page"
@@ -109,6 +110,12 @@ func (g *groundStation) run(ctx context.Context, s Streams) error {
 	limits, err := g.keep.limits()
 	if err != nil {
 		return err
+	}
+	if err := g.exports.check(); err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(filepath.Dir(g.store), 0o750); err != nil {
+		return fmt.Errorf("make folder of the store: %w (choose another --store)", err)
 	}
 	key, trusted, err := g.keys()
 	if err != nil {
