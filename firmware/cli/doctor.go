@@ -178,6 +178,9 @@ func checkCamera(ctx context.Context, cfg config.Config) finding {
 func checkBroker(ctx context.Context, cfg config.Config) finding {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	if err := drone.CheckBroker(cfg.MQTT); err != nil {
+		return finding{"broker", fault, oneLine(err), "the daemon does not start; put the file there, or correct [mqtt]"}
+	}
 	if err := drone.ProbeBroker(ctx, cfg.MQTT); err != nil {
 		return finding{"broker", warning, oneLine(err), "the drone flies and keeps its alerts; check [mqtt] broker and the link"}
 	}

@@ -31,6 +31,13 @@ func ProbeCamera(ctx context.Context, c config.Camera) (string, error) {
 	return fmt.Sprintf("%s gives %dx%d %v", src.Info().Name, f.Width, f.Height, f.Format), nil
 }
 
+// CheckBroker reads the files that the connection to the broker needs. Without them the daemon
+// does not start.
+func CheckBroker(c config.MQTT) error {
+	_, err := brokerOf(c)
+	return err
+}
+
 // ProbeBroker connects to the configured broker and leaves again.
 func ProbeBroker(ctx context.Context, c config.MQTT) error {
 	broker, err := brokerOf(c)
