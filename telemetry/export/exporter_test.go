@@ -35,8 +35,8 @@ func put(t *testing.T, s *store.Store, revision int, phase wire.Phase) {
 	}
 }
 
-// run starts an exporter over a new store and returns the store and what stops it.
-func run(t *testing.T, s *store.Store, target string, active func() bool) (x *export.Exporter, stop func()) {
+// run starts an exporter over a feed and returns it, and what stops it.
+func run(t *testing.T, s export.Feed, target string, active func() bool) (x *export.Exporter, stop func()) {
 	t.Helper()
 	parsed, err := export.ParseTarget(target)
 	if err != nil {
@@ -202,36 +202,23 @@ func (d *fullDisk) SetMark(ctx context.Context, name string, row int64) error {
 }
 
 func TestExportsOutliveAFullDisk(t *testing.T) {
-	s := openStore(t)
-	target, err := export.ParseTarget("geojson=file://" + t.TempDir())
-	if err != nil {
+	disk := &fullDisk{Store: openStore(t)}
+	target := "geojson=file://" + t.TempDir()
+	if err := disk.Store.SetMark(t.Context(), target, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SetMark(t.Context(), target.String(), 0); err != nil {
-		t.Fatal(err)
-	}
-	sink, err := target.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk := &fullDisk{Store: s}
-	x := &export.Exporter{Target: target, Sink: sink, Feed: disk, Changed: ticking, Active: always,
-		Log: telemetrytest.Quiet()}
-	done := make(chan struct{})
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { defer close(done); x.Run(ctx) }()
-	put(t, s, 0, wire.PhaseBegin)
+	x, stop := run(t, disk, target, always)
+	put(t, disk.Store, 0, wire.PhaseBegin)
 	telemetrytest.Eventually(t, "the trouble is told", func() bool {
 		st := x.Stats()
 		return st.Sent == 1 && strings.Contains(st.Trouble, "full") && !st.Since.IsZero()
 	})
 	disk.room.Store(true)
-	put(t, s, 1, wire.PhaseUpdate)
+	put(t, disk.Store, 1, wire.PhaseUpdate)
 	telemetrytest.Eventually(t, "it goes on", func() bool { st := x.Stats(); return st.Sent == 2 && st.Trouble == "" })
-	cancel()
-	<-done
-	if row, _, err := s.Mark(t.Context(), target.String()); err != nil || row != s.Last() {
-		t.Errorf("got mark %d, %v, want %d", row, err, s.Last())
+	stop()
+	if row, _, err := disk.Mark(t.Context(), target); err != nil || row != disk.Last() {
+		t.Errorf("got mark %d, %v, want %d", row, err, disk.Last())
 	}
 }
 

@@ -154,9 +154,9 @@ func TestReceiptsMustBeSigned(t *testing.T) {
 	telemetrytest.Eventually(t, "the signed one counts", func() bool { return d.Box.Stats().AlertDepth == 0 })
 }
 
-// misdirecting acknowledges everything, and answers an alert with a receipt on the topic of
-// another drone that names this one's alert.
-func misdirecting(t *testing.T) (url string) {
+// looking is a broker that takes every message unless look, which sees it first, returns false:
+// then it closes the connection.
+func looking(t *testing.T, look func(net.Conn, *packets.PublishPacket) bool) (url string) {
 	return deafServer(t, func(c net.Conn) {
 		for {
 			p, err := packets.ReadPacket(c)
@@ -171,19 +171,31 @@ func misdirecting(t *testing.T) (url string) {
 				a.MessageID, a.ReturnCodes = p.MessageID, make([]byte, len(p.Topics))
 				_ = a.Write(c)
 			case *packets.PublishPacket:
+				if !look(c, p) {
+					c.Close()
+					return
+				}
 				a := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
 				a.MessageID = p.MessageID
 				_ = a.Write(c)
-				if m, err := wire.Decode(p.TopicName, p.Payload); err == nil && m.Topic().Kind == wire.KindAlert {
-					r := &wire.Receipt{Header: *m.Head(), Station: "hill", Stored: []wire.Range{{Boot: m.Head().Boot, From: 1, To: 9}}}
-					r.Drone = "another"
-					payload, _ := wire.Append(nil, r)
-					out := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-					out.TopicName, out.Payload = r.Topic().String(), payload
-					_ = out.Write(c)
-				}
 			}
 		}
+	})
+}
+
+// misdirecting answers an alert with a receipt on the topic of another drone that names this
+// one's alert.
+func misdirecting(t *testing.T) (url string) {
+	return looking(t, func(c net.Conn, p *packets.PublishPacket) bool {
+		if m, err := wire.Decode(p.TopicName, p.Payload); err == nil && m.Topic().Kind == wire.KindAlert {
+			r := &wire.Receipt{Header: *m.Head(), Station: "hill", Stored: []wire.Range{{Boot: m.Head().Boot, From: 1, To: 9}}}
+			r.Drone = "another"
+			out := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+			out.TopicName = r.Topic().String()
+			out.Payload, _ = wire.Append(nil, r)
+			_ = out.Write(c)
+		}
+		return true
 	})
 }
 
@@ -199,29 +211,8 @@ func TestReceiptsForOthersDeleteNothing(t *testing.T) {
 // picky closes the connection when it sees a message with the forbidden word, as brokers do
 // with what is not allowed or too large, and acknowledges all others.
 func picky(t *testing.T, forbidden string) (url string) {
-	return deafServer(t, func(c net.Conn) {
-		for {
-			p, err := packets.ReadPacket(c)
-			if err != nil {
-				return
-			}
-			switch p := p.(type) {
-			case *packets.ConnectPacket:
-				_ = packets.NewControlPacket(packets.Connack).Write(c)
-			case *packets.SubscribePacket:
-				a := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
-				a.MessageID, a.ReturnCodes = p.MessageID, make([]byte, len(p.Topics))
-				_ = a.Write(c)
-			case *packets.PublishPacket:
-				if strings.Contains(string(p.Payload), forbidden) {
-					c.Close()
-					return
-				}
-				a := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
-				a.MessageID = p.MessageID
-				_ = a.Write(c)
-			}
-		}
+	return looking(t, func(_ net.Conn, p *packets.PublishPacket) bool {
+		return !strings.Contains(string(p.Payload), forbidden)
 	})
 }
 
