@@ -2,13 +2,13 @@ package benchmark
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"emberwing/firmware/classify"
 	"emberwing/firmware/engine"
 	"emberwing/infer"
 	"emberwing/quant/bench"
+	"emberwing/quant/onnx"
 )
 
 // Candidate is one mode before it is opened.
@@ -35,28 +35,17 @@ func Shipped(m *infer.Model, p infer.Precision, on infer.Provider) (Candidate, e
 	return Candidate{Mode: string(p), Label: v.File, Precision: p, Data: data}, err
 }
 
-// maxFile is the size of the largest file that is read.
-const maxFile = 1 << 30
-
-// FromFile returns the candidate of any ONNX file; what it computes in is read
-// from its graph.
+// FromFile returns the candidate of any ONNX file, with the tensors that lie in
+// files beside it; what it computes in is read from its graph.
 func FromFile(mode, path string) (Candidate, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.Size() > maxFile {
-		err = fmt.Errorf("%s: got %d bytes, want at most %d", path, info.Size(), maxFile)
+	model, err := onnx.ReadFile(path, onnx.Limits{})
+	if err == nil {
+		model, err = model.Embed(filepath.Dir(path), onnx.Limits{})
 	}
 	if err != nil {
 		return Candidate{}, fmt.Errorf("read model of mode %s: %w", mode, err)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return Candidate{}, fmt.Errorf("read model of mode %s: %w", mode, err)
-	}
-	p, err := precisionOf(data)
-	if err != nil {
-		return Candidate{}, fmt.Errorf("read model of mode %s: %s: %w", mode, path, err)
-	}
-	return Candidate{Mode: mode, Label: filepath.Base(path), Precision: p, Data: data}, nil
+	return Candidate{Mode: mode, Label: filepath.Base(path), Precision: precisionOf(model), Data: model.Bytes()}, nil
 }
 
 // subject is one opened mode with what was measured of it.

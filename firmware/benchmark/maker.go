@@ -247,21 +247,17 @@ func Opener(rt *ort.Runtime, threads int) quant.Opener {
 var quantised = []string{"QuantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv",
 	"QLinearMatMul"}
 
-// precisionOf finds out what a file computes in.
-func precisionOf(data []byte) (infer.Precision, error) {
-	model, err := onnx.Parse(data, onnx.Limits{})
-	if err != nil {
-		return "", err
-	}
+// precisionOf finds out what a model computes in.
+func precisionOf(model *onnx.Model) infer.Precision {
 	for _, n := range model.Graph().Nodes() {
 		if slices.Contains(quantised, n.Op()) {
-			return infer.INT8, nil
+			return infer.INT8
 		}
 	}
 	for _, t := range model.Graph().Initializers() {
 		if t.Type() == onnx.Float16 {
-			return infer.FP16, nil
+			return infer.FP16
 		}
 	}
-	return infer.FP32, nil
+	return infer.FP32
 }

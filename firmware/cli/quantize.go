@@ -23,7 +23,6 @@ import (
 	"emberwing/quant/equalize"
 	"emberwing/quant/graph"
 	"emberwing/quant/half"
-	"emberwing/quant/onnx"
 	"emberwing/quant/pictures"
 	"emberwing/quant/qat"
 	"emberwing/quant/qdq"
@@ -372,7 +371,7 @@ func (q *quantize) job(s Streams) (*recipe.Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read --memory: %w", err)
 	}
-	m, err := onnx.ReadFile(q.in, onnx.Limits{})
+	m, err := readModel(s, q.in)
 	if err != nil {
 		return nil, err
 	}

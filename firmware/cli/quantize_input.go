@@ -19,8 +19,26 @@ import (
 	"emberwing/infer"
 	"emberwing/infer/models"
 	"emberwing/quant"
+	"emberwing/quant/graph"
 	"emberwing/quant/onnx"
 )
+
+// readModel reads a float model with the tensors that lie in files beside it,
+// and widens 16-bit floats, from which nothing could be measured or folded.
+func readModel(s Streams, path string) (*onnx.Model, error) {
+	m, err := onnx.ReadFile(path, onnx.Limits{})
+	if err == nil {
+		m, err = m.Embed(filepath.Dir(path), onnx.Limits{})
+	}
+	if err != nil {
+		return nil, err
+	}
+	wide, changed, err := graph.Single(m)
+	if changed {
+		fmt.Fprintln(s.Err, "note: widened the model's 16-bit floats to 32 bits, those of inputs and outputs too")
+	}
+	return wide, err
+}
 
 // preparation says how pictures become the input of a model.
 type preparation struct {

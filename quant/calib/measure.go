@@ -134,10 +134,10 @@ func (m *Measurer) histograms(ctx context.Context, c *Calibration, tensors []str
 }
 
 func (m *Measurer) histogramsOf(ctx context.Context, c *Calibration, names []string) error {
-	g := m.Graph.Clone()
+	g, shapes := m.Graph.Clone(), m.shapes()
 	outputs := make([]string, len(names))
 	for i, name := range names {
-		outputs[i] = g.Tap(name)
+		outputs[i] = g.Tap(dimensioned(g, shapes, name))
 		if s := c.Tensors[name]; s.Hist == nil {
 			s.Hist = newHistogram(s.Min, s.Max)
 		}
@@ -229,6 +229,18 @@ func (m *Measurer) chunks(names []string, shapes graph.Shapes) func(func([]strin
 	}
 }
 
+// dimensioned returns a name for the numbers of a value as a tensor of at least
+// one dimension: its own where it is known to have one, else that of a
+// flattened copy, as the runtime's wrapper hands out no scalars.
+func dimensioned(g *graph.Graph, shapes graph.Shapes, name string) string {
+	if v := shapes[name]; v.Known && len(v.Dims) > 0 {
+		return name
+	}
+	flat := g.Fresh(name + "_flat")
+	g.Add("Reshape", []string{name, g.NewInts(flat+"_shape", -1)}, []string{flat})
+	return flat
+}
+
 // taps are the outputs of the first pass: for each tensor its least and
 // greatest value, then channel means.
 type taps struct {
@@ -241,6 +253,7 @@ func tapRanges(g *graph.Graph, shapes graph.Shapes, names, means []string) taps 
 	t := taps{means: map[string]int{}}
 	add := func(op, name string, attributes ...int64) {
 		out := g.Fresh(name + "_" + op)
+		name = dimensioned(g, shapes, name)
 		n := g.Add(op, []string{name}, []string{out}, graph.IntAttr("keepdims", 1))
 		if len(attributes) > 0 {
 			n.Attribute = append(n.Attribute, graph.IntsAttr("axes", attributes...))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"emberwing/quant/onnx"
 	"emberwing/quant/onnx/onnxpb"
@@ -107,10 +106,11 @@ func (g *Graph) constant(n *Node) bool {
 
 // identities removes nodes that hand on their input.
 func (g *Graph) identities() {
+	shapes := g.Shapes()
 	for changed := true; changed; {
 		changed = false
 		for _, n := range slices.Clone(g.Nodes()) {
-			if g.hands(n) && g.Bypass(n, n.Input[0]) {
+			if g.hands(n, shapes) && g.Bypass(n, n.Input[0]) {
 				changed = true
 			}
 		}
@@ -118,7 +118,7 @@ func (g *Graph) identities() {
 }
 
 // hands says whether a node's first output is its first input.
-func (g *Graph) hands(n *Node) bool {
+func (g *Graph) hands(n *Node, shapes Shapes) bool {
 	if !standard(n) || len(n.Output) > 1 && g.unused(n.Output[1:]) {
 		return false
 	}
@@ -129,6 +129,9 @@ func (g *Graph) hands(n *Node) bool {
 		return len(n.Input) < 3 || n.Input[2] == "" || g.isFalse(n.Input[2])
 	case "Concat", "Sum", "Max", "Min", "Mean":
 		return len(n.Input) == 1
+	case "Cast":
+		from := shapes[n.Input[0]].Type
+		return from != onnx.Undefined && int64(from) == Int(n, "to", 0)
 	}
 	return false
 }
@@ -152,17 +155,9 @@ func (g *Graph) isFalse(name string) bool {
 // imports drops operator sets that no node uses, which old runtimes refuse.
 func (g *Graph) imports() {
 	used := map[string]bool{"": true}
-	var visit func(nodes []*Node)
-	visit = func(nodes []*Node) {
-		for _, n := range nodes {
-			used[strings.TrimPrefix(n.GetDomain(), "ai.onnx")] = true
-			used[n.GetDomain()] = true
-			for _, a := range n.Attribute {
-				visit(a.GetG().GetNode())
-			}
-		}
+	for _, n := range slices.Concat(g.Nodes(), g.inner()) {
+		used[n.GetDomain()] = true
 	}
-	visit(g.Nodes())
 	var kept []*onnxpb.OperatorSetIdProto
 	for _, o := range g.pb.OpsetImport {
 		if used[o.GetDomain()] || o.GetDomain() == "ai.onnx" || len(g.pb.Functions) > 0 {

@@ -37,7 +37,7 @@ func New(m *onnx.Model) *Graph { return newGraph(m.CloneProto()) }
 // newGraph takes over a message.
 func newGraph(pb *onnxpb.ModelProto) *Graph {
 	g := &Graph{pb: pb, taken: map[string]bool{}, next: map[string]int{}}
-	for _, n := range g.Nodes() {
+	for _, n := range slices.Concat(g.Nodes(), g.inner()) {
 		g.taken[n.GetName()] = true
 		for _, name := range slices.Concat(n.Input, n.Output) {
 			g.taken[name] = true
@@ -96,11 +96,8 @@ func (x *index) add(n *Node) {
 			x.consumers[in] = append(list, n)
 		}
 	}
-	for _, a := range n.Attribute {
-		x.pin(a.G)
-		for _, sub := range a.Graphs {
-			x.pin(sub)
-		}
+	for _, sub := range subgraphs(n) {
+		x.pin(sub)
 	}
 }
 
@@ -125,8 +122,8 @@ func (x *index) pin(sub *onnxpb.GraphProto) {
 		for _, in := range n.Input {
 			x.pinned[in] = true
 		}
-		for _, a := range n.Attribute {
-			x.pin(a.G)
+		for _, g := range subgraphs(n) {
+			x.pin(g)
 		}
 	}
 	for _, out := range sub.Output {
@@ -137,6 +134,38 @@ func (x *index) pin(sub *onnxpb.GraphProto) {
 // Nodes returns the nodes in order. The slice is the graph's own: do not
 // change it, and take it anew after adding or removing.
 func (g *Graph) Nodes() []*Node { return g.pb.Graph.Node }
+
+// inner returns the nodes of subgraphs, to their full depth.
+func (g *Graph) inner() []*Node {
+	var out []*Node
+	for _, n := range g.Nodes() {
+		out = appendInner(out, n)
+	}
+	return out
+}
+
+// appendInner appends the nodes inside a node.
+func appendInner(list []*Node, n *Node) []*Node {
+	for _, sub := range subgraphs(n) {
+		for _, in := range sub.Node {
+			list = appendInner(append(list, in), in)
+		}
+	}
+	return list
+}
+
+// subgraphs returns the graphs among the attributes of a node: the branches of
+// If, the body of Loop.
+func subgraphs(n *Node) []*onnxpb.GraphProto {
+	var out []*onnxpb.GraphProto
+	for _, a := range n.Attribute {
+		if a.G != nil {
+			out = append(out, a.G)
+		}
+		out = append(out, a.Graphs...)
+	}
+	return out
+}
 
 // Producer returns the node that computes a value, nil if none does.
 func (g *Graph) Producer(name string) *Node { return g.at().producers[name] }

@@ -30,10 +30,26 @@ func (g *Graph) lower(opset int64) (notes []string, err error) {
 			notes = append(notes, why)
 		}
 	}
+	for _, n := range g.inner() {
+		if why := g.lowerInner(n, opset); why != "" && len(notes) < 5 {
+			notes = append(notes, why)
+		}
+	}
 	if len(notes) == 0 {
 		g.Import("", TargetOpset)
 	}
 	return notes, nil
+}
+
+// lowerInner is lowerNode for a node of a subgraph, to which none are added.
+func (g *Graph) lowerInner(n *Node, opset int64) string {
+	if Is(n, "HardSwish") {
+		return fmt.Sprintf("%s in a subgraph needs opset 14: the file keeps opset %d", Describe(n), opset)
+	}
+	if !standard(n) {
+		return ""
+	}
+	return g.lowerNode(n, opset)
 }
 
 // lowerNode rewrites one node for opset 13, or says why it cannot.
@@ -78,10 +94,11 @@ func (g *Graph) splitHardSwish(n *Node) {
 	g.Add("Mul", []string{x, gate}, []string{out})
 }
 
-// raise brings operators of opset 11 and 12 to their form in 13.
+// raise brings operators of opset 11 and 12 to their form in 13, those of
+// subgraphs too.
 func (g *Graph) raise() error {
 	shapes := g.Shapes()
-	for _, n := range slices.Clone(g.Nodes()) {
+	for _, n := range slices.Concat(g.Nodes(), g.inner()) {
 		if !standard(n) {
 			continue
 		}

@@ -50,11 +50,8 @@ func (g *Graph) Sort() error {
 // needs lists what a node reads, directly or through its subgraphs.
 func needs(n *Node) []string {
 	x := index{pinned: map[string]bool{}}
-	for _, a := range n.Attribute {
-		x.pin(a.G)
-		for _, sub := range a.Graphs {
-			x.pin(sub)
-		}
+	for _, sub := range subgraphs(n) {
+		x.pin(sub)
 	}
 	if len(x.pinned) == 0 {
 		return n.Input
