@@ -17,11 +17,19 @@ func DefaultLimits() Limits {
 
 // Costs of decoding, for the estimate that is checked before decoding.
 const (
-	messageCost = 512      // one message: its struct, its place in a list, its index entry
-	elementCost = 8        // one element of a packed list
-	textCost    = 160      // one string or byte slice, besides its content: its header and index entries
-	costFloor   = 64 << 20 // small files may cost this much whatever their size
-	costFactor  = 3        // larger ones this many times their size, besides the file itself
+	messageCost = 512 // one message: its struct, its place in a list, its index entry
+	elementCost = 8   // one element of a packed list
+	textCost    = 160 // one string or byte slice, besides its content: its header and index entries
+)
+
+// What decoding may cost in all, besides the file itself: three times the file.
+// A node of thirty bytes is a thousand in memory, and a file of little but
+// nodes gets more, 48 times its size up to costMost.
+const (
+	costFactor = 3
+	nodeFactor = 48
+	costFloor  = 64 << 10 // whatever the size
+	costMost   = 32 << 20
 )
 
 // orDefault fills the zero fields.
@@ -40,7 +48,10 @@ func (l Limits) orDefault() Limits {
 }
 
 // budget is the memory that decoding a file of n bytes may cost.
-func budget(n int) int64 { return max(costFloor, costFactor*int64(n)) }
+func budget(n int) int64 {
+	size := int64(n)
+	return max(costFactor*size, min(costMost, costFloor+nodeFactor*size))
+}
 
 // tooLarge is the error for a limit that is exceeded.
 func tooLarge(what string, got, limit int64) error {

@@ -1,7 +1,6 @@
 package roofline
 
 import (
-	"math"
 	"slices"
 	"testing"
 
@@ -108,14 +107,16 @@ func TestBoundTakesTheSlowerSide(t *testing.T) {
 
 // TestShippedModels counts every file of every shipped model: nothing is
 // unknown, and all precisions of a model compute the same products, because
-// quantise pairs move nothing and compute nothing.
+// quantise pairs move nothing and compute nothing. Only the first layer of a
+// file for x86-64 may have a third more, for the channel that the picture is
+// padded with.
 func TestShippedModels(t *testing.T) {
 	for _, name := range infer.ModelNames(models.FS) {
 		m, err := infer.Resolve(models.FS, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var first int64
+		var first Count
 		for _, v := range m.Variants {
 			data, err := m.Bytes(v)
 			if err != nil {
@@ -129,11 +130,11 @@ func TestShippedModels(t *testing.T) {
 			if err != nil || c.Unknown != nil {
 				t.Errorf("%s: %v, unknown %v", v.File, err, c.Unknown)
 			}
-			if first == 0 {
-				first = c.MACs()
+			if len(first.Layers) == 0 {
+				first = c
 			}
-			if math.Abs(float64(c.MACs())/float64(first)-1) > 0.01 {
-				t.Errorf("%s: got %d products, want those of the first file, %d", v.File, c.MACs(), first)
+			if extra := c.MACs() - first.MACs(); extra != 0 && extra*3 != first.Layers[0].MACs {
+				t.Errorf("%s: got %d products, want those of the first file, %d", v.File, c.MACs(), first.MACs())
 			}
 		}
 	}
