@@ -78,6 +78,8 @@ type printer struct {
 	broken func() // called once when out does not take what is written; nil for nobody
 }
 
+const maxHealth = 16384 // drones whose latest health is remembered
+
 func newPrinter(out io.Writer, json bool) *printer {
 	return &printer{out: out, json: json, health: make(map[string]string)}
 }
@@ -101,6 +103,9 @@ func (p *printer) print(r ground.Received) (err error) {
 		now := describeHealth(h)
 		if p.health[key] == now {
 			return nil
+		}
+		if len(p.health) >= maxHealth { // somebody makes names up
+			clear(p.health)
 		}
 		p.health[key] = now
 	}

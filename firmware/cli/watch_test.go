@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"emberwing/telemetry/ground"
 	"emberwing/telemetry/mqtt"
 	"emberwing/telemetry/telemetrytest"
 	"emberwing/telemetry/wire"
@@ -200,5 +201,17 @@ func TestCertificatesNeedTLS(t *testing.T) {
 		if code := Run(t.Context(), args, Streams{Out: io.Discard, Err: errs}); code != ExitFailed {
 			t.Errorf("%v: got exit code %d and %s", args, code, errs)
 		}
+	}
+}
+
+// Names of drones come from whoever may publish: they must not fill the memory of those who watch.
+func TestPrinterForgets(t *testing.T) {
+	p := newPrinter(io.Discard, false)
+	for i := range maxHealth + 10 {
+		h := &wire.Health{Header: wire.Header{Fleet: "f", Drone: fmt.Sprint(i)}, State: wire.HealthOK}
+		p.Handle(ground.Received{Message: h, At: time.Now()})
+	}
+	if p.err != nil || len(p.health) > maxHealth {
+		t.Errorf("got %d drones, %v, want at most %d", len(p.health), p.err, maxHealth)
 	}
 }

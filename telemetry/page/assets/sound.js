@@ -5,7 +5,8 @@ import { text } from "./dom.js";
 import { recall, remember } from "./store.js";
 
 const REMEMBER = 500; // events
-const SETTLE = 60; // ms until a claim of another tab is visible here
+const SETTLE = 60; // ms until a claim of another tab is usually visible here
+const HOLD = 60000; // ms until it is for certain
 const tab = `${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
 
 export class Sound {
@@ -60,9 +61,8 @@ export class Sound {
     this.flushing = true;
     const mine = claim([...this.pending]);
     this.pending.clear();
-    await new Promise((done) => setTimeout(done, SETTLE));
-    const now = claims();
-    if (mine.some((key) => now.get(key) === tab)) this.chime([880, 660, 880]);
+    const won = await (navigator.locks ? Promise.all(mine.map(first)) : settled(mine));
+    if (won.some(Boolean)) this.chime([880, 660, 880]);
     this.flushing = false;
     this.flush();
   }
@@ -92,6 +92,23 @@ export class Sound {
       tone.stop(at + 0.17);
     });
   }
+}
+
+// first tells whether this tab is the first of all to ask for an event. The browser decides, by
+// a lock that is held until the claim can be seen in every tab.
+const first = (key) => new Promise((done) => {
+  navigator.locks.request(`emberwing sound ${key}`, { ifAvailable: true }, (lock) => {
+    done(Boolean(lock));
+    return lock && new Promise((release) => setTimeout(release, HOLD));
+  }).catch(() => done(true)); // twice is better than not at all
+});
+
+// settled does so where there are no locks, which browsers have on secure pages only: the last
+// claim counts.
+async function settled(keys) {
+  await new Promise((done) => setTimeout(done, SETTLE));
+  const now = claims();
+  return keys.map((key) => now.get(key) === tab);
 }
 
 // claims says which tab has sounded for which event.
