@@ -216,15 +216,18 @@ def fog(rng, scene):
 
 
 def things(rng, scene):
-    """Red, orange and yellow objects with hard edges: cars, tents, vests, roofs, signs."""
+    """Red, orange and yellow objects from a speck to a third of the frame: cars, tents, vests, roofs, signs, kites,
+    flowers, single leaves. Without them every small warm spot would mean fire."""
     size, out = len(scene), scene
     y, x = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j].astype(np.float32)
     for _ in range(rng.integers(1, 5)):
-        cx, cy, w = *rng.random(2), rng.uniform(0.02, 0.3)
-        h, power, angle = w * rng.uniform(0.3, 1.5), rng.choice([2, 4, 20]), rng.uniform(-0.5, 0.5)
+        cx, cy, w = *rng.random(2), 0.008 * (0.3 / 0.008) ** rng.random()
+        h, power, angle = w * rng.uniform(0.3, 1.5), rng.choice([1, 2, 4, 20]), rng.uniform(-0.8, 0.8)
         u, v = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle), (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)
-        inside = (np.abs(u / w) ** power + np.abs(v / h) ** power < 1).astype(np.float32)
-        red = np.array([rng.uniform(150, 255), rng.uniform(10, 190), rng.uniform(0, 70)])
+        petals = 1 + rng.uniform(0, 0.6) * np.cos(rng.integers(2, 9) * np.arctan2(v, u)) if rng.random() < 0.3 else 1
+        far = (np.abs(u / w) ** power + np.abs(v / h) ** power) ** (1 / power)
+        inside = np.clip((petals - far) * rng.choice([4, 15, 80]), 0, 1)
+        red = np.array([rng.uniform(150, 255), rng.uniform(10, 190), rng.uniform(0, 90)])
         shade = 1 + rng.uniform(-0.6, 0.6) * np.clip(v / h, -1, 1) + rng.normal(0, 0.03, v.shape)
         out = over(out, red * shade[..., None].clip(0.2, 1.4), inside)
     return out

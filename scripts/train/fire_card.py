@@ -121,7 +121,9 @@ def loso(report):
                     )
         if "auroc" in r["seen"]:
             body.append([source, "any", "AUROC", "", *(f"{100 * r[k]['auroc']:.1f}" for k in ("left_out", "seen"))])
-    return table(["source", "alarm at", "", "n", "left out, %", "seen, %"], body)
+    run = next(iter(report.values()))
+    told = f"{run['steps']} steps at {run['size']}×{run['size']} from ImageNet's weights."
+    return table(["source", "alarm at", "", "n", "left out, %", "seen, %"], body) + f"\n\n{told}"
 
 
 def ranged(row, key):
@@ -317,7 +319,8 @@ def measured(name, reports) -> str:
 
 SECTIONS = {
     "fire": [
-        ("Sources left out of training (`fire-nano`, 120 steps at 96×96 from ImageNet: `train loso`):", loso, "loso"),
+        ("Sources left out of training, a small network (`train loso`):", loso, "loso"),
+        ("Sources left out of training, the network of `fire` (`train loso --arch fire`):", loso, "loso-fire"),
         (
             "Architectures and sizes (`train front`: equally short runs on the bank, from the shipped weights of the"
             " round before or from ImageNet's; INT8 with ranges of 40 pictures; processor time of one thread,"

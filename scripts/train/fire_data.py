@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 import effects
 import photos
 import preprocess
+import rooms
 
 LABELS = ["nofire", "smoke", "fire"]
 CANVAS = 256  # composites are made at this size, then reduced
@@ -100,6 +101,7 @@ class Scenes:
     ):
         self.store = photos.fire(root, cache, "train")
         self.people = photos.people(root, cache)
+        self.rooms = rooms.store(root, cache)
         self.synth = photos.rendered(synth, cache) if synth else None
         self.synth_share = synth_share if synth else 0
         self.rows = {c: self.store.where(c, without) for c in LABELS}
@@ -137,11 +139,14 @@ class Scenes:
     def photo(self, rng, label, low):
         return crop(rng, self.row(rng, label), low)
 
-    def background(self, rng):
-        """A fireless picture: mostly a photograph, some people and rooms; a third changed in season, weather or
-        light."""
-        if rng.random() < 0.12:
+    def background(self, rng, rooms=0.05):
+        """A fireless picture: mostly a photograph, some people, a share of composed rooms; a third changed in season,
+        weather or light."""
+        chance = rng.random()
+        if chance < 0.1:
             scene = crop(rng, self.people.pixels[rng.integers(len(self.people))], 0.3)
+        elif chance < 0.1 + rooms:
+            scene = crop(rng, self.rooms.pixels[rng.integers(len(self.rooms))], 0.4)
         else:
             scene = self.photo(rng, "nofire", 0.25)
         if rng.random() < 0.3:
@@ -169,15 +174,15 @@ class Scenes:
     def nofire(self, rng):
         """A fireless photograph; a third carries a decoy, so that the edge of a composite or a shape alone is no
         clue."""
-        scene = self.background(rng)
+        scene = self.background(rng, rooms=0.18)
         chance = rng.random()
-        if chance < 0.10:
+        if chance < 0.08:
             scene = effects.over(scene, self.photo(rng, "nofire", 0.1), effects.blur(self.blob(rng), rng.uniform(1, 8)))
-        elif chance < 0.20:
+        elif chance < 0.24:
             scene = effects.things(rng, scene)
-        elif chance < 0.26:
+        elif chance < 0.30:
             scene = effects.flare(rng, scene)
-        elif chance < 0.32:
+        elif chance < 0.37:
             scene = (
                 effects.over(scene, rng.uniform(0, 255, 3), self.opacity(rng))
                 if rng.random() < 0.3

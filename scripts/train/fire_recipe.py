@@ -45,9 +45,9 @@ class Kitchen:
         out = self.args.models / name
         self.do("fire_export", name, checkpoint=checkpoint, out=out, version=self.args.version, **more)
 
-    def bank(self):
+    def bank(self, **more):
         """Samples for the small models, with the answers of `fire`."""
-        self.do("bank", out=self.path("bank"), count=14000, teacher=self.fire())
+        self.do("bank", out=self.path("bank"), count=6000, seed=950, teacher=self.fire(), **more)
         return self.path("bank")
 
     def fire(self):
@@ -57,27 +57,32 @@ class Kitchen:
 
 
 def fire(k):
-    """A round from the weights before, two with hard examples weighed up, the mean of these; rounding learnt last."""
-    a, b, c, hard, soup = (k.path(f"fire/{n}") for n in ("a", "b", "c", "hard.json", "soup.pt"))
-    start = {"init": k.args.init} if k.args.init else {}
-    k.do("fire_fit", "fire", out=a, steps=600, lr=2e-4, **start)
-    k.do("fire_mine", synth=False, checkpoint=f"{a}/last.pt", out=hard)
-    k.do("fire_fit", "fire", out=b, steps=240, lr=1.5e-4, seed=1, weights=hard, init=f"{a}/last.pt")
-    k.do("fire_fit", "fire", out=c, steps=110, lr=1.2e-4, seed=2, freeze=5, weights=hard, init=f"{b}/last.pt")
-    k.do("fire_soup", f"{b}/last.pt", f"{c}/last.pt", synth=False, out=soup)
-    k.do("fire_qat", "fire", checkpoint=soup, out=k.path("fire"), steps=24, calibrate=4, batch=24, bank=k.bank())
+    """Two rounds with the examples weighed up that the start gets wrong, the second from the mean of the start and the
+    first; then the mean of all three; rounding learnt last."""
+    names = ("first", "b", "c", "hard.json", "half.pt", "soup.pt")
+    first, b, c, hard, half, soup = (k.path(f"fire/{n}") for n in names)
+    start = str(k.args.init or f"{first}/last.pt")
+    if not k.args.init:
+        k.do("fire_fit", "fire", out=first, steps=1500, lr=2e-4)
+    k.do("fire_mine", synth=False, checkpoint=start, out=hard, seed=10)
+    k.do("fire_fit", "fire", out=b, steps=420, lr=1.5e-4, seed=41, weights=hard, init=start)
+    k.do("fire_soup", start, f"{b}/last.pt", synth=False, out=half)
+    k.do("fire_fit", "fire", out=c, steps=300, lr=1e-4, seed=42, weights=hard, init=half)
+    k.do("fire_soup", start, f"{b}/last.pt", f"{c}/last.pt", synth=False, out=soup)
+    bank = k.bank(weights=hard)
+    k.do("fire_qat", "fire", checkpoint=soup, out=k.path("fire"), steps=60, calibrate=6, batch=24, bank=bank)
     k.export("fire", soup, qat=k.path("fire/qat.pt"))
 
 
 def nano(k):
-    """A round on labels, one taught by `fire` as well, the mean of both; rounding learnt last."""
-    bank, a, b, soup = k.bank(), *(k.path(f"nano/{n}") for n in ("a", "b", "soup.pt"))
-    k.do("fire_fit", "fire-nano", out=a, bank=bank, steps=420, lr=5e-4, freeze=1, init=k.fire())
-    k.do(
-        "fire_fit", "fire-nano", out=b, bank=bank, steps=300, lr=4e-4, freeze=1, seed=3, distil=0.6, init=f"{a}/last.pt"
-    )
-    k.do("fire_soup", f"{a}/last.pt", f"{b}/last.pt", synth=False, arch="fire-nano", out=soup)
-    k.do("fire_qat", "fire-nano", checkpoint=soup, out=k.path("nano"), bank=bank, steps=40, calibrate=4)
+    """A round on labels and the answers of `fire`, and the mean of it and its start; rounding learnt last."""
+    bank, b, soup = k.bank(), k.path("nano/b"), k.path("nano/soup.pt")
+    start = str(k.args.init or k.fire())
+    steps = 400 if k.args.init else 1500
+    k.do("fire_fit", "fire-nano", out=b, bank=bank, steps=steps, lr=3e-4, freeze=1, seed=22, distil=0.6, init=start)
+    parts = [f"{b}/last.pt"] + ([start] if k.args.init else [])
+    k.do("fire_soup", *parts, synth=False, arch="fire-nano", out=soup)
+    k.do("fire_qat", "fire-nano", checkpoint=soup, out=k.path("nano"), bank=bank, steps=120, calibrate=6, batch=24)
     k.export("fire-nano", soup, qat=k.path("nano/qat.pt"))
 
 
@@ -106,7 +111,9 @@ def main(argv=None):
     )
     p.add_argument("--synth", type=Path, help="renderings of scripts/synthflight, seeds other than 1")
     p.add_argument(
-        "--init", type=Path, help="fire: earlier weights to start from, .pt or shipped FP32 .onnx (default ImageNet's)"
+        "--init",
+        type=Path,
+        help="fire, fire-nano: weights to start from, .pt or shipped FP32 .onnx (default ImageNet's)",
     )
     p.add_argument(
         "--models", type=Path, help="where <name>/manifest.json goes (default infer/models; quick: RUNS/models)"

@@ -90,9 +90,9 @@ def loso(args) -> dict:
     """Each source as a stranger, and as a friend of a run that differs only in having seen it."""
     store, val = (photos.fire(args.data, args.cache, split) for split in ("train", "val"))
     size, report = args.size or 160, json.loads(args.out.read_text()) if args.out.exists() else {}
-    everyone = brief_fit(args, "fire-nano", size, args.out.parent / "loso-all")
+    everyone = brief_fit(args, args.arch, size, args.out.parent / "loso-all")
     for source in args.sources or SOURCES:
-        without = brief_fit(args, "fire-nano", size, args.out.parent / f"loso-{source}", without=source)
+        without = brief_fit(args, args.arch, size, args.out.parent / f"loso-{source}", without=source)
         rows, others = store.where(only=source), val.where(without=source)
         answers = lambda net: stranger(
             fire_fit.predict(net, store, size, rows),
@@ -101,7 +101,7 @@ def loso(args) -> dict:
             fire_export.truth_of(val)[others],
         )
         report[source] = dict(photographs=len(rows), left_out=answers(without), seen=answers(everyone))
-        report[source] |= dict(steps=args.steps, size=size)
+        report[source] |= dict(architecture=args.arch, steps=args.steps, size=size)
         print(source, json.dumps(report[source]), flush=True)
         args.out.write_text(json.dumps(report, indent=1) + "\n")
     return report
@@ -173,6 +173,9 @@ def main(argv=None):
     p.add_argument("--bank", type=Path, required=True, help="a bank of `train bank`")
     p.add_argument("--out", type=Path, required=True, help="JSON report; runs lie beside it")
     p.add_argument("--models", type=Path, default=MODELS, help="front: folder with the shipped models")
+    p.add_argument(
+        "--arch", default="fire-nano", choices=list(nets.ARCHS), help="loso: which network (default fire-nano)"
+    )
     p.add_argument("--size", type=int, help="loso: input side (default 160)")
     p.add_argument("--sources", nargs="+", choices=SOURCES, help="loso: only these; others in the report stay")
     p.add_argument("--most", type=int, default=len(FRONT), help="front: only the first rows (default all)")

@@ -55,13 +55,14 @@ def skin_mask(rgb: np.ndarray) -> np.ndarray:
 class Pool:
     """All training pictures in memory: crops by label as (uint8 [h,w,3], mask uint8 [h,w]), and backgrounds."""
 
-    def __init__(self, root: Path, without=()):
+    def __init__(self, root: Path, without=(), fires=True):
         self.crops = {
             c: [shrunk(p, CROP) for p in data.images(root / "gesture/train" / c) if source(p) not in without]
             for c in LABELS[:-1]
         }
         self.calm = [shrunk(p, SCENE) for p in data.images(root / "fire/train/nofire")]
-        self.fires = [shrunk(p, SCENE) for c in ("smoke", "fire") for p in data.images(root / "fire/train" / c)]
+        burning = [p for c in ("smoke", "fire") for p in data.images(root / "fire/train" / c)] if fires else []
+        self.fires = [shrunk(p, SCENE) for p in burning]
 
     def hand(self, rng, label):
         """A crop of label and its mask, mirrored half of the time."""
@@ -69,7 +70,7 @@ class Pool:
         return rgb[:, ::-1] if rng.random() < 0.5 else rgb
 
     def photo(self, rng, w, h, low=0.1):
-        files = self.fires if rng.random() < 0.3 else self.calm
+        files = self.fires if rng.random() < 0.3 and self.fires else self.calm
         return stretch(part(rng, files[rng.integers(len(files))], low), w, h)
 
 
@@ -126,9 +127,7 @@ def border_mask(rng, w, h):
     """A box with hard, soft or round borders, uint8 [h,w]."""
     y, x = np.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j].astype(np.float32)
     power = rng.choice([2.5, 4, 8, 40])
-    return (np.clip(rng.uniform(2, 16) * (1 - (np.abs(x) ** power + np.abs(y) ** power)), 0, 1) * 255).astype(
-        np.uint8
-    )
+    return (np.clip(rng.uniform(2, 16) * (1 - (np.abs(x) ** power + np.abs(y) ** power)), 0, 1) * 255).astype(np.uint8)
 
 
 def draw(scene, points, fill, blur=0.0, shade=None):
@@ -253,14 +252,14 @@ def arm(rng, pool, scene, skin, wrist, width, shoulder=None, cloth=None):
         draw(scene, limb(cut, elbow, thick * 1.1, thick * 1.3), 0, width * 0.05, cloth)
 
 
-def backdrop(rng, pool, w, h):
-    """What is behind: a photograph, a wall, or a room of walls and boxes."""
+def backdrop(rng, pool, w, h, photo=0.6):
+    """What is behind: a photograph (this share of them), a wall, or a room of walls and boxes."""
     kind = rng.random()
-    if kind < 0.6:
+    if kind < photo:
         return pool.photo(rng, w, h).copy()
     scene = (
         texture(rng, pool, w, h).copy()
-        if kind < 0.7
+        if kind < 0.75 * photo + 0.25
         else stretch(
             (rng.uniform(20, 245) * rng.uniform(0.85, 1.1, 3) + rng.uniform(-30, 30, (2, 2, 1)))
             .clip(0, 255)
@@ -310,7 +309,10 @@ class Studio:
         scale = side / max(h0, w0)
         w, h = max(5, int(w0 * scale * ratio)), max(5, int(h0 * scale / ratio))
         H, W = scene.shape[:2]
-        x, y = at or (int(rng.uniform(*sorted((-0.1 * w, W - 0.9 * w)))), int(rng.uniform(*sorted((-0.1 * h, H - 0.9 * h)))))
+        x, y = at or (
+            int(rng.uniform(*sorted((-0.1 * w, W - 0.9 * w)))),
+            int(rng.uniform(*sorted((-0.1 * h, H - 0.9 * h)))),
+        )
         if figure is not None or rng.random() < 0.4:
             shoulders, cloth = figure or (None, None)
             shoulder = shoulders[rng.integers(2)] if shoulders else None
@@ -361,10 +363,10 @@ class Studio:
         """2..9 % of a hand crop: skin and cloth, too little to tell a hand by."""
         return part(rng, self.any_hand(rng)[1], 0.02, 0.09)
 
-    def scene(self, rng, w, h, low, high, most=2):
+    def scene(self, rng, w, h, low, high, most=2, behind=None):
         """Composed picture uint8 [h,w,3] and its hands [(label, box in pixels)]: 0..most of them, longer side
-        low..high pixels."""
-        scene = backdrop(rng, self.pool, w, h)
+        low..high pixels; before `behind`, which becomes the picture, or a backdrop of its own."""
+        scene = backdrop(rng, self.pool, w, h) if behind is None else behind
         for _ in range(rng.integers(0, 3)):
             self.put_decoy(rng, scene)
         skin = colour(self.any_hand(rng)[1])
@@ -378,9 +380,7 @@ class Studio:
             if most
             else []
         )
-        if (
-            not most and figure is not None and rng.random() < 0.6
-        ):  # an arm that ends in nothing or leaves the picture
+        if not most and figure is not None and rng.random() < 0.6:  # an arm that ends in nothing or leaves the picture
             arm(
                 rng,
                 self.pool,

@@ -107,16 +107,18 @@ class Segmenter(nn.Module):
         return self.last(self.smooth[2](self.up(x) + self.fine(steps[0])))
 
 
-def load(net: nn.Module, path: Path, strict=False) -> list:
-    """Copy weights of a checkpoint (.pt) or a shipped FP32 model (.onnx) whose names and shapes fit; returns the
-    names left alone."""
+def weights(path: Path) -> dict:
+    """The averaged weights of a checkpoint (.pt), or the tensors of a shipped FP32 model (.onnx)."""
     if Path(path).suffix == ".onnx":
         # tensor data are copied: protobuf's buffers are read-only
-        state = {
-            t.name: torch.from_numpy(onnx.numpy_helper.to_array(t).copy()) for t in onnx.load(path).graph.initializer
-        }
-    else:
-        state = torch.load(path, weights_only=True, map_location="cpu")["average"]
+        graph = onnx.load(path).graph
+        return {t.name: torch.from_numpy(onnx.numpy_helper.to_array(t).copy()) for t in graph.initializer}
+    return torch.load(path, weights_only=True, map_location="cpu")["average"]
+
+
+def load(net: nn.Module, path: Path, strict=False) -> list:
+    """Copy weights whose names and shapes fit; returns the names left alone."""
+    state = weights(path)
     own = net.state_dict()
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     left = sorted(set(own) - set(fits))
@@ -127,9 +129,10 @@ def load(net: nn.Module, path: Path, strict=False) -> list:
 
 
 def soup(paths) -> dict:
-    """The mean of several checkpoints' averaged weights (Wortsman et al. 2022, arXiv:2203.05482)."""
-    states = [torch.load(p, weights_only=True, map_location="cpu")["average"] for p in paths]
-    return {k: sum(s[k] for s in states) / len(states) for k in states[0]}
+    """The mean of several checkpoints' weights (Wortsman et al. 2022, arXiv:2203.05482); a path given twice counts
+    twice."""
+    states = [weights(p) for p in paths]
+    return {k: sum(s[k] for s in states) / len(states) for k in states[-1]}
 
 
 def parameters(net) -> int:
