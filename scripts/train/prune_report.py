@@ -22,7 +22,6 @@ import hands
 import hands_export
 import loop
 import model as lite0
-from prune import load, shrink
 
 
 def macs(net: nn.Module, shape) -> int:
@@ -51,9 +50,9 @@ def latency(path: Path, runs=150) -> float:
     return round(1000 * min(times[10:]), 3)
 
 
-def one(args, studio, pictures, ratio, pairs, known) -> dict:
+def one(args, studio, ratio, pairs, known) -> dict:
     """Prune to the ratio, fine-tune, measure."""
-    net = shrink(load(args.init), ratio, pictures)
+    net = gesture.start(argparse.Namespace(**vars(args) | dict(prune=ratio)), studio)
     truth = np.array([y for _, y in pairs])
     before = gesture.summary(gesture.scores(net, pairs), truth)
     own = argparse.Namespace(**vars(args) | dict(out=args.out / f"ratio-{ratio:g}"))
@@ -78,14 +77,21 @@ def one(args, studio, pictures, ratio, pairs, known) -> dict:
     )
 
 
+def save(args, rows, crops):
+    """prune.json: how, and a row for each ratio."""
+    how = {k: getattr(args, k) for k in ("steps", "batch", "lr", "freeze", "fold", "seed")}
+    report = dict(how, init=args.init.name, crops_n=crops, rows=rows)
+    (args.out / "prune.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
 def main(argv=None):
     p = argparse.ArgumentParser(
         prog="train prune",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: train prune --init runs/gesture/last.pt --steps 200 --data ~/data --out runs/prune",
+        epilog="example: train prune --init infer/models/gesture/gesture-fp32.onnx --steps 200 --data ~/data --out runs/prune",
     )
-    p.add_argument("--init", type=Path, required=True, help="last.pt of a fit-gesture run")
+    p.add_argument("--init", type=Path, required=True, help="last.pt of a fit-gesture run, or gesture-fp32.onnx")
     p.add_argument(
         "--ratios", type=float, nargs="+", default=[0, 0.25, 0.5], help="shares of the expanded channels to remove"
     )
@@ -93,19 +99,19 @@ def main(argv=None):
         "--freeze", type=int, default=5, help="blocks kept fixed after the stem while fine-tuning (default 5)"
     )
     p.add_argument("--without", nargs="*", default=[], help="sources to leave out")
-    p.set_defaults(fold=False)
+    p.add_argument("--fold", action="store_true", help="fold batch norms before fine-tuning: faster, at a low rate")
     loop.arguments(p)
     args = p.parse_args(argv)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     studio = hands.Studio(hands.Pool(args.data, set(args.without)), args.synth)
     crops = gesture.Crops(studio, seed=991)
-    known = [crops[i][0] for i in range(192)]
+    known = [crops[i][0] for i in range(96)]
     pairs, rows = gesture.validation(args.data), []
     for ratio in args.ratios:
-        rows.append(one(args, studio, torch.from_numpy(np.stack(known)), ratio, pairs, known[:96]))
+        rows.append(one(args, studio, ratio, pairs, known))
         print(json.dumps(rows[-1]), flush=True)
-    (args.out / "prune.json").write_text(json.dumps(rows, indent=1) + "\n")
+    save(args, rows, sum(y != gesture.LABELS.index("none") for _, y in pairs))
 
 
 if __name__ == "__main__":
