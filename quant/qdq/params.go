@@ -76,3 +76,13 @@ func Choose(r calib.Range, t onnx.ElemType, symmetric bool) (Params, error) {
 	}
 	return Params{Scale: float32(scale), Zero: int32(zero), Type: t}, nil
 }
+
+// coarse returns the least number of so many significant bits that is not below
+// scale; bits 0 returns scale.
+func coarse(scale float32, bits int) float32 {
+	if bits == 0 {
+		return scale
+	}
+	frac, exp := math.Frexp(float64(scale)) // frac is 0.5 to 1
+	return float32(math.Ldexp(math.Ceil(math.Ldexp(frac, bits)), exp-bits))
+}

@@ -125,3 +125,25 @@ func TestOddRanges(t *testing.T) {
 		t.Errorf("NaN becomes %d, want the zero point", got)
 	}
 }
+
+func TestCoarseScalesCoverTheRange(t *testing.T) {
+	for _, tt := range []struct{ scale, want float32 }{
+		{1, 1}, {1.01, 1.125}, {0.9375, 0.9375}, {0.94, 1}, {3, 3}, {3.1, 3.25}, {0.047, 0.046875 * 13 / 12},
+	} {
+		got := coarse(tt.scale, 4)
+		if got != tt.want {
+			t.Errorf("%v: got %v, want %v", tt.scale, got, tt.want)
+		}
+		if got < tt.scale || got > tt.scale*1.125 || coarse(got, 4) != got {
+			t.Errorf("%v: got %v, want at most an eighth more, and the same again", tt.scale, got)
+		}
+	}
+	for _, p := range Profiles() {
+		if (p.ScaleBits > 0) != (p.Name == "tensorrt") {
+			t.Errorf("%s: got scales of %d bits", p.Name, p.ScaleBits)
+		}
+	}
+	if got := coarse(0.1, 0); got != 0.1 {
+		t.Errorf("all bits: got %v", got)
+	}
+}

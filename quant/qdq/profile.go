@@ -37,6 +37,11 @@ type Profile struct {
 	FloatWeights bool
 	// FloatBias leaves the bias in float.
 	FloatBias bool
+	// ScaleBits is how many significant bits scales have that are chosen here, 0
+	// for all that float32 has. A CPU runs float-bias layers on dequantised
+	// numbers in float32; with few bits their products, and nearly all sums, are
+	// exact there, so that the order in which a release sums changes little.
+	ScaleBits int
 }
 
 // Profiles lists the profiles.
@@ -49,7 +54,8 @@ func Profiles() []Profile {
 		{Name: "cpu-arm", About: "ARM64: int8 activations and weights",
 			Activation: onnx.Int8, WeightMax: 127},
 		{Name: "tensorrt", About: "TensorRT 8 and later: symmetric int8, float bias, pairs where it fuses them",
-			Placement: Inputs, Activation: onnx.Int8, Symmetric: true, WeightMax: 127, FloatWeights: true, FloatBias: true},
+			Placement: Inputs, Activation: onnx.Int8, Symmetric: true, WeightMax: 127, FloatWeights: true, FloatBias: true,
+			ScaleBits: 5},
 		{Name: "tensorrt-legacy-table", About: "TensorRT up to 10, and DLA: the FP32 graph with calibration tables beside it",
 			Placement: Nowhere, Activation: onnx.Int8, Symmetric: true, WeightMax: 127},
 	}

@@ -93,6 +93,9 @@ func (w *writer) choose(names []string, ranges map[string]calib.Range) error {
 		if err != nil {
 			return fmt.Errorf("quantise value %q: %w", root, err)
 		}
+		if len(w.Values) == 0 { // training did not choose
+			p.Scale = coarse(p.Scale, w.Profile.ScaleBits)
+		}
 		w.params[root] = p
 	}
 	for _, name := range names {
@@ -219,12 +222,7 @@ func (w *writer) layer(n *graph.Node) error {
 	if err != nil {
 		return err
 	}
-	scales := weightScales(n, values, dims, w.Profile.WeightMax)
-	if given := w.Weights[n.Input[1]]; w.Profile.WeightMax == 127 && len(given) == len(scales) {
-		scales = slices.Clone(given)
-	} else if w.Profile.WeightMax == 127 && len(given) == 1 {
-		scales = slices.Repeat(given, len(scales))
-	}
+	scales := w.scales(n, values, dims)
 	if !w.Profile.FloatBias {
 		fitBias(scales, bias, x.Scale)
 	}
@@ -235,12 +233,39 @@ func (w *writer) layer(n *graph.Node) error {
 	switch {
 	case bias == nil:
 	case w.Profile.FloatBias:
+		if w.Profile.ScaleBits > 0 {
+			snap(bias, scales, x.Scale)
+		}
 		n.Input[2] = w.g.NewFloats(n.Output[0]+"_bias", []int64{int64(len(bias))}, bias)
 	default:
 		w.intBias(n, bias, scales, x.Scale)
 	}
 	w.g.Touch()
 	return nil
+}
+
+// scales returns the scale of each output channel of a layer: what training
+// chose where the profile takes it.
+func (w *writer) scales(n *graph.Node, values []float32, dims []int64) []float32 {
+	scales := weightScales(n, values, dims, w.Profile.WeightMax)
+	if given := w.Weights[n.Input[1]]; w.Profile.WeightMax == 127 && len(given) == len(scales) {
+		return slices.Clone(given)
+	} else if w.Profile.WeightMax == 127 && len(given) == 1 {
+		return slices.Repeat(given, len(scales))
+	}
+	for c, s := range scales {
+		scales[c] = coarse(s, w.Profile.ScaleBits)
+	}
+	return scales
+}
+
+// snap rounds a bias to whole multiples of x*scales[c], which the sums are that
+// it is added to.
+func snap(bias, scales []float32, x float32) {
+	for c, b := range bias {
+		grid := float64(x) * float64(scales[c])
+		bias[c] = float32(math.RoundToEven(float64(b)/grid) * grid)
+	}
 }
 
 // bias returns a copy of the bias, one value a channel, nil without one.
