@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -182,6 +183,8 @@ func (q *quantize) check() error {
 	switch {
 	case q.out == "" && !q.lint:
 		return errors.New("write model: got no --out, want the file to write")
+	case q.out != "" && !isFolder(filepath.Dir(q.out)):
+		return fmt.Errorf("write model: got --out %s, but there is no folder %s: create it first", q.out, filepath.Dir(q.out))
 	case !slices.Contains([]string{"none", "analytic", "empirical"}, q.bias):
 		return fmt.Errorf("choose bias correction: got %q, want none, analytic or empirical", q.bias)
 	}
@@ -209,6 +212,12 @@ func (q *quantize) check() error {
 			"use --mode fp16, which halves the size and is fast there", b.Name, b.ComputeCapability.SM())
 	}
 	return nil
+}
+
+// isFolder says whether path is a folder.
+func isFolder(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 // made is a file to write.
