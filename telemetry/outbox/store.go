@@ -137,9 +137,11 @@ func openDB(path string, maxBytes int) (*store, error) {
 }
 
 // abandon closes the file without asking bbolt, which after a panic may hold its own
-// locks for ever. Its memory map stays until the process ends.
+// locks for ever. Its memory map stays until the process ends, and with it the lock on the file,
+// unless that is given back.
 func (s *store) abandon() {
 	if s.file != nil {
+		_ = syscall.Flock(int(s.file.Fd()), syscall.LOCK_UN)
 		s.file.Close() // at worst it is closed already
 	}
 }
@@ -197,6 +199,9 @@ func (s *store) readAll() (found contents, err error) {
 		return s.scan(&found, &bad, first, step)
 	}
 	err = scan((*bbolt.Cursor).First, (*bbolt.Cursor).Next)
+	if err == nil {
+		err = s.checkOrder(found.salvaged)
+	}
 	if err != nil {
 		_ = scan((*bbolt.Cursor).Last, (*bbolt.Cursor).Prev) // the first error is the one to report
 		return found.tidy(), err
@@ -208,6 +213,20 @@ func (s *store) readAll() (found contents, err error) {
 	}
 	found.alerts, found.badRecords, found.salvaged = len(found.salvaged), len(bad), nil
 	return found, err
+}
+
+// checkOrder finds damage to the keys of a tree: its records are intact then, but they are not
+// found where they belong, and whoever goes from one to the next may go in circles.
+func (s *store) checkOrder(items []Item) error {
+	return s.view(func(tx *bbolt.Tx) error {
+		alerts := tx.Bucket(alertBucket())
+		for i := range items {
+			if i > 0 && items[i].Seq <= items[i-1].Seq || alerts.Get(key(items[i].Seq)) == nil {
+				return fmt.Errorf("%w: record %d is not in its place", errCorrupt, items[i].Seq)
+			}
+		}
+		return nil
+	})
 }
 
 func (s *store) scan(found *contents, bad *[]uint64, first, step func(*bbolt.Cursor) ([]byte, []byte)) error {
@@ -291,11 +310,13 @@ func (s *store) next(after uint64) (item Item, ok bool, err error) {
 	err = s.view(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(alertBucket()).Cursor()
 		for k, v := c.Seek(key(after + 1)); k != nil && !ok; k, v = c.Next() {
-			item, ok = decodeRecord(k, v)
+			if item, ok = decodeRecord(k, v); ok && item.Seq <= after {
+				return fmt.Errorf("%w: record %d comes after %d", errCorrupt, item.Seq, after)
+			}
 		}
 		return nil
 	})
-	return item, ok, err
+	return item, ok && err == nil, err
 }
 
 // reserveBulk writes only when n is beyond what was reserved before.
