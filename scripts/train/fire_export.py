@@ -245,6 +245,7 @@ def main(argv=None):
         "--every", type=int, default=2, help="statistics are fitted on every n-th training photograph (default 2)"
     )
     args = p.parse_args(argv)
+    torch.set_num_threads(1)  # two would wait for each other between small operators
     args.out.mkdir(parents=True, exist_ok=True)
     if args.name == "fire-seg":
         import seg
