@@ -105,7 +105,7 @@ class Bench:
                 self.args.limit,
             ]
             text = self.eval(model, precision, *words, self.args.data / PARTS[model])
-            out.with_suffix(".json").write_text(text)
+            out.with_suffix(".json").write_text(text.replace(str(self.args.data), "DATA"))
 
     def failures(self):
         print(self.train("failures", *self.common), end="")
