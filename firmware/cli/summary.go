@@ -21,8 +21,8 @@ type summary struct {
 	visible sight
 
 	boot    string
-	started time.Time // the instant that MonoNS of the drone counts from
-	models  []wire.Model
+	started time.Time    // the instant that MonoNS of the drone counts from
+	models  []wire.Model // of the last statistics
 
 	stages   map[string]*latency.Histogram
 	received latency.Histogram // capture to received, alerts
@@ -79,6 +79,9 @@ func (s *summary) stats(m *wire.Stats) {
 	s.frames.Inferred += m.Frames.Inferred
 	s.frames.Dropped += m.Frames.Dropped
 	s.frames.Errors += m.Frames.Errors
+	if len(m.Models) > 0 {
+		s.models = m.Models
+	}
 	for _, stage := range m.Stages {
 		h := s.stages[stage.Name]
 		if h == nil {
