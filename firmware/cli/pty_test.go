@@ -27,6 +27,7 @@ type terminal struct {
 	cmd  *exec.Cmd
 	pty  *os.File
 	out  lockedBuffer
+	read chan struct{} // closed when out holds all that the program printed
 	wide bool
 }
 
@@ -39,7 +40,7 @@ func onTerminal(t *testing.T, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	defer tty.Close()
-	term := &terminal{t: t, pty: pty, cmd: exec.Command(os.Args[0], args...)}
+	term := &terminal{t: t, pty: pty, cmd: exec.Command(os.Args[0], args...), read: make(chan struct{})}
 	term.cmd.Args[0] = "emberwing" // by which TestMain knows what to be
 	term.cmd.Env = append(os.Environ(), "TERM=xterm-256color", "LANG=C.UTF-8")
 	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = tty, tty, tty
@@ -49,6 +50,7 @@ func onTerminal(t *testing.T, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	go func() {
+		defer close(term.read)
 		buf := make([]byte, 4096)
 		for {
 			n, err := pty.Read(buf)
@@ -141,6 +143,7 @@ func (term *terminal) exit() int {
 	done := make(chan int, 1)
 	go func() {
 		_ = term.cmd.Wait() // the code tells
+		<-term.read         // its last words may still be on their way
 		done <- term.cmd.ProcessState.ExitCode()
 	}()
 	select {
