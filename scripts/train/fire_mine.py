@@ -46,6 +46,7 @@ def main(argv=None):
     p.add_argument("--strength", type=float, default=6, help="weight = 1 + strength * badness (default 6)")
     p.add_argument("--seed", type=int, default=77)
     args = p.parse_args(argv)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     arch = nets.ARCHS[args.arch]
     net = nets.Classifier(arch).to(memory_format=torch.channels_last).eval()

@@ -132,7 +132,8 @@ def soup(paths) -> dict:
     """The mean of several checkpoints' weights (Wortsman et al. 2022, arXiv:2203.05482); a path given twice counts
     twice."""
     states = [weights(p) for p in paths]
-    return {k: sum(s[k] for s in states) / len(states) for k in states[-1]}
+    shared = set.intersection(*map(set, states))  # a shipped file holds more than a run trains
+    return {k: sum(s[k] for s in states) / len(states) for k in states[0] if k in shared}
 
 
 def parameters(net) -> int:
