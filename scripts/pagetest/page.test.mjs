@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, test as run } from "node:test";
 import { axe, certificate, desktop, launch, open, phone, Station, strict } from "./station.mjs";
 
 const waits = (page, event) => page.locator(`#waiting-list .card[data-key$="/${event}"]`);
@@ -19,6 +19,21 @@ function withStation(...flags) {
   before(async () => (own.station = await Station.start(...flags)));
   after(() => own.station?.stop());
   return own;
+}
+
+// test runs a test, and when it fails says what its pages showed.
+const test = (name, check) => run(name, async (t) => {
+  try {
+    await check(t);
+  } catch (err) {
+    for (const page of browser.contexts().flatMap((context) => context.pages())) t.diagnostic(await shown(page));
+    throw err;
+  }
+});
+
+async function shown(page) {
+  const words = await page.locator("body").innerText({ timeout: 2000 }).catch((err) => err.message);
+  return `${page.url()} showed: ${words.replace(/\s+/g, " ").slice(0, 4000)}`;
 }
 
 async function newPage(t, url, options = desktop) {
@@ -320,6 +335,23 @@ describe("access", () => {
     await page.goto(`${own.station.url}/#drones`);
     await page.locator(".chart canvas").first().waitFor();
     await page.locator("#detail-body").getByText("check the ribbon cable").waitFor();
+  });
+
+  test("what changes while the history is on its way is in it", async (t) => {
+    const { page } = await newPage(t, own.station.url);
+    const { feed } = own.station;
+    await feed.fire("kite-h", "h-before");
+    await waits(page, "h-before").waitFor();
+    await page.route(/\/history\?/, async (route) => {
+      const answer = await route.fetch();
+      await feed.fire("kite-h", "h-meanwhile");
+      await page.locator('#waiting-list .card[data-key$="/h-meanwhile"]').waitFor({ state: "attached" });
+      await route.fulfill({ response: answer });
+    }, { times: 1 });
+    await page.goto(`${own.station.url}/#history`);
+    const lines = page.locator("#history-list li", { hasText: "kite-h" });
+    await lines.nth(1).waitFor();
+    assert.equal(await lines.count(), 2);
   });
 
   test("older events come a page at a time", async (t) => {

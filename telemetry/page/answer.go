@@ -117,11 +117,33 @@ func (p *Page) condition() *Condition {
 
 // limits says what this page could not hold: events that wait for an answer, and the
 // number of drones beyond which those not heard for longest were dropped, 0 if none was.
-func (p *Page) limits() (unseen uint64, crowded int) {
+func (p *Page) limits() (unseen, crowded int) {
+	dropped, held, crowded := p.kept()
+	if dropped == 0 || p.opts.Archive == nil {
+		return dropped, crowded
+	}
+	// One that was dropped may have been answered since, or have come back: the archive
+	// knows, save what is between its disk and this page just now, so it only lowers.
+	ctx, cancel := context.WithTimeout(context.Background(), pingEvery)
+	defer cancel()
+	waiting, err := p.opts.Archive.Waiting(ctx, wire.TaskFire)
+	if err != nil {
+		return dropped, crowded
+	}
+	return min(dropped, max(0, waiting-held)), crowded
+}
+
+// kept returns how often an event that waits was dropped, and how many of the archive's are held.
+func (p *Page) kept() (dropped, held, crowded int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, e := range p.fleet.events.ordered {
+		if e.view.waits() && e.view.ID > 0 {
+			held++
+		}
+	}
 	if p.fleet.crowded {
 		crowded = p.opts.MaxDrones
 	}
-	return p.fleet.unseen, crowded
+	return p.fleet.unseen, held, crowded
 }

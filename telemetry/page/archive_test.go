@@ -187,7 +187,54 @@ func TestWaitingAlertsAreKept(t *testing.T) {
 	}
 }
 
-func unseen(p *Page) uint64 {
+// TestUnseenAgreesWithTheArchive: events that went come back with their next step or their
+// answer, and are not counted twice for it.
+func TestUnseenAgreesWithTheArchive(t *testing.T) {
+	var alerts []*wire.Alert
+	for i := range 10 {
+		alerts = append(alerts, alert("kite-7", fmt.Sprint("e", i), wire.PhaseBegin, 0))
+	}
+	s := archive(t, alerts...)
+	p := New(Options{Archive: s, MaxEvents: 4})
+	if err := p.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if unseen(p) != 6 {
+		t.Fatalf("got %d after the load, want 6", unseen(p))
+	}
+	for range 2 {
+		for id := range int64(10) {
+			e, err := s.Event(t.Context(), id+1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Handle(ground.Received{Entry: &store.Entry{Event: &e}})
+		}
+	}
+	if unseen(p) != 6 {
+		t.Errorf("got %d after all came again, want 6", unseen(p))
+	}
+	answer, err := s.Acknowledge(t.Context(), store.Acknowledgement{Event: 1, Verdict: "dust", Operator: "Ada", At: t0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Handle(ground.Received{Entry: &answer})
+	if got := unseen(p) + waitingOn(t, p); got != 9 {
+		t.Errorf("got %d that wait, want 9", got)
+	}
+}
+
+func waitingOn(t *testing.T, p *Page) (n int) {
+	t.Helper()
+	for _, e := range eventsOf(t, p) {
+		if e.waits() {
+			n++
+		}
+	}
+	return n
+}
+
+func unseen(p *Page) int {
 	n, _ := p.limits()
 	return n
 }

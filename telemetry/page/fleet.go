@@ -78,8 +78,8 @@ type fleet struct {
 	heard     *list.List               // most recently heard first
 	events    events
 	forgotten uint64
-	crowded   bool   // drones were forgotten
-	unseen    uint64 // events that wait for an answer and were forgotten
+	crowded   bool // drones were forgotten
+	unseen    int  // times that an event that waits for an answer was forgotten
 	scratch   latency.Histogram
 }
 

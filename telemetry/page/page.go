@@ -187,7 +187,7 @@ func (p *Page) Load(ctx context.Context) error {
 		for i := range shown {
 			f.stored(&shown[i])
 		}
-		f.unseen += uint64(max(0, all-len(waiting)))
+		f.unseen += max(0, all-len(waiting))
 	})
 	return nil
 }

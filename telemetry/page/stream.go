@@ -261,7 +261,7 @@ func (s *stream) writePing() {
 	fmt.Fprintf(&s.buf, "event: ping\ndata: %s\n\n", encode(struct {
 		Now     wire.Time  `json:"now"`
 		Skipped uint64     `json:"skipped"`
-		Unseen  uint64     `json:"unseen"`
+		Unseen  int        `json:"unseen"`
 		Crowded int        `json:"crowded"`
 		Station *Condition `json:"station"`
 	}{wire.At(time.Now()), s.skipped, unseen, crowded, s.page.condition()}))

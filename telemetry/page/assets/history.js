@@ -60,6 +60,7 @@ export class History {
     this.lines = new Map();
     this.before = null;
     this.round = 0;
+    this.meanwhile = new Map(); // what changed since the latest question, newer than its answer
     byId("older").addEventListener("click", () => this.more());
     byId("search").addEventListener("submit", (e) => e.preventDefault());
     byId("search").addEventListener("input", () => {
@@ -83,6 +84,7 @@ export class History {
 
   async load(fresh) {
     const round = ++this.round;
+    this.meanwhile.clear();
     try {
       const { events, next } = await get("history", { ...this.query(), before: this.before });
       if (round === this.round) this.show(events, next, fresh);
@@ -97,6 +99,8 @@ export class History {
       this.lines.clear();
     }
     for (const v of events) this.put(v.key, v, false);
+    for (const [key, v] of this.meanwhile) this.take(key, v);
+    this.meanwhile.clear();
     this.before = next;
     byId("older").hidden = !next;
     byId("history-empty").hidden = this.lines.size > 0;
@@ -117,10 +121,15 @@ export class History {
   // changed keeps the lines up to date. New events come on top while nothing is searched for.
   changed(key, v) {
     if (!v || !this.loaded) return;
+    this.meanwhile.set(key, v);
+    this.take(key, v);
+    byId("history-empty").hidden = this.lines.size > 0;
+  }
+
+  take(key, v) {
     const searching = Object.values(this.query()).some((part) => part !== "");
     if (this.lines.has(key)) this.put(key, v);
     else if (!searching && !(v.id && v.id < this.newest())) this.put(key, v, true);
-    byId("history-empty").hidden = this.lines.size > 0;
   }
 
   // newest is the highest number shown; what is older and not shown belongs to a later page.
