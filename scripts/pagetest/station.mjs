@@ -58,9 +58,10 @@ export class Station {
     await Promise.race([this.answers(), ended]);
   }
 
-  // answers waits until the page is served.
+  // answers waits until the station hears what drones send, and the page is served.
   async answers() {
-    while (this.more.includes("--page-cert") && !this.log.includes("live page: https://")) await new Promise((done) => setTimeout(done, 20));
+    const ready = ["feed=reports", "feed=alerts", ...(this.more.includes("--page-cert") ? ["live page: https://"] : [])];
+    while (!ready.every((words) => this.log.includes(words))) await new Promise((done) => setTimeout(done, 20));
     while (!this.more.includes("--page-cert")) {
       const response = await fetch(`${this.url}/session`).catch(() => null);
       if (response) return;
