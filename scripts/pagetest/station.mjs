@@ -60,7 +60,7 @@ export class Station {
 
   // answers waits until the station hears what drones send, and the page is served.
   async answers() {
-    const ready = ["feed=reports", "feed=alerts", ...(this.more.includes("--page-cert") ? ["live page: https://"] : [])];
+    const ready = ['"feed up" feed=reports', '"feed up" feed=alerts', ...(this.more.includes("--page-cert") ? ["live page: https://"] : [])];
     while (!ready.every((words) => this.log.includes(words))) await new Promise((done) => setTimeout(done, 20));
     while (!this.more.includes("--page-cert")) {
       const response = await fetch(`${this.url}/session`).catch(() => null);

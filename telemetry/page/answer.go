@@ -118,9 +118,9 @@ func (p *Page) condition() *Condition {
 // limits says what this page could not hold: events that wait for an answer, and the
 // number of drones beyond which those not heard for longest were dropped, 0 if none was.
 func (p *Page) limits() (unseen, crowded int) {
-	dropped, held, crowded := p.kept()
-	if dropped == 0 || p.opts.Archive == nil {
-		return dropped, crowded
+	l := p.left()
+	if l.dropped == 0 || p.opts.Archive == nil {
+		return l.dropped, l.crowded
 	}
 	// One that was dropped may have been answered since, or have come back: the archive
 	// knows, save what is between its disk and this page just now, so it only lowers.
@@ -128,22 +128,30 @@ func (p *Page) limits() (unseen, crowded int) {
 	defer cancel()
 	waiting, err := p.opts.Archive.Waiting(ctx, wire.TaskFire)
 	if err != nil {
-		return dropped, crowded
+		return l.dropped, l.crowded
 	}
-	return min(dropped, max(0, waiting-held)), crowded
+	return min(l.dropped, max(0, waiting-l.held)+l.unstored), l.crowded
 }
 
-// kept returns how often an event that waits was dropped, and how many of the archive's are held.
-func (p *Page) kept() (dropped, held, crowded int) {
+// left is what the limits have left of the events that wait, and of the drones.
+type left struct {
+	dropped  int // times that an event was
+	unstored int // of them, those that the archive did not have
+	held     int // on the page and in the archive
+	crowded  int // drones at most, 0 when none was dropped
+}
+
+func (p *Page) left() left {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	l := left{dropped: p.fleet.unseen, unstored: p.fleet.unstored}
 	for _, e := range p.fleet.events.ordered {
 		if e.view.waits() && e.view.ID > 0 {
-			held++
+			l.held++
 		}
 	}
 	if p.fleet.crowded {
-		crowded = p.opts.MaxDrones
+		l.crowded = p.opts.MaxDrones
 	}
-	return p.fleet.unseen, held, crowded
+	return l
 }

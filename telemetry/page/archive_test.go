@@ -224,6 +224,18 @@ func TestUnseenAgreesWithTheArchive(t *testing.T) {
 	}
 }
 
+// TestUnseenCountsWhatIsNotStored: while the store fails, the archive cannot know what the
+// page had to drop.
+func TestUnseenCountsWhatIsNotStored(t *testing.T) {
+	p := New(Options{Archive: archive(t), MaxEvents: 4})
+	for i := range 7 {
+		handle(p, alert("kite-7", fmt.Sprint("e", i), wire.PhaseBegin, 0))
+	}
+	if unseen(p) != 3 {
+		t.Errorf("got %d, want 3", unseen(p))
+	}
+}
+
 func waitingOn(t *testing.T, p *Page) (n int) {
 	t.Helper()
 	for _, e := range eventsOf(t, p) {

@@ -242,6 +242,9 @@ func (f *fleet) dropEvent(i int) {
 	f.forgotten++
 	if e.view.waits() {
 		f.unseen++
+		if e.view.ID == 0 {
+			f.unstored++
+		}
 	}
 	f.board.remove(key{kindEvent, e.key})
 }

@@ -80,6 +80,7 @@ type fleet struct {
 	forgotten uint64
 	crowded   bool // drones were forgotten
 	unseen    int  // times that an event that waits for an answer was forgotten
+	unstored  int  // of them, those that the archive did not have then
 	scratch   latency.Histogram
 }
 

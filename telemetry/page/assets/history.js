@@ -60,7 +60,7 @@ export class History {
     this.lines = new Map();
     this.before = null;
     this.round = 0;
-    this.meanwhile = new Map(); // what changed since the latest question, newer than its answer
+    this.meanwhile = null; // what changed since a question that has no answer yet, newer than that
     byId("older").addEventListener("click", () => this.more());
     byId("search").addEventListener("submit", (e) => e.preventDefault());
     byId("search").addEventListener("input", () => {
@@ -84,12 +84,14 @@ export class History {
 
   async load(fresh) {
     const round = ++this.round;
-    this.meanwhile.clear();
+    this.meanwhile = new Map();
     try {
       const { events, next } = await get("history", { ...this.query(), before: this.before });
       if (round === this.round) this.show(events, next, fresh);
     } catch (err) {
       if (round === this.round) text(byId("history-note"), `The history cannot be had. ${explain(err)}`);
+    } finally {
+      if (round === this.round) this.meanwhile = null;
     }
   }
 
@@ -100,7 +102,6 @@ export class History {
     }
     for (const v of events) this.put(v.key, v, false);
     for (const [key, v] of this.meanwhile) this.take(key, v);
-    this.meanwhile.clear();
     this.before = next;
     byId("older").hidden = !next;
     byId("history-empty").hidden = this.lines.size > 0;
@@ -121,11 +122,12 @@ export class History {
   // changed keeps the lines up to date. New events come on top while nothing is searched for.
   changed(key, v) {
     if (!v || !this.loaded) return;
-    this.meanwhile.set(key, v);
+    this.meanwhile?.set(key, v);
     this.take(key, v);
     byId("history-empty").hidden = this.lines.size > 0;
   }
 
+  // take puts a change where it belongs, or leaves it out.
   take(key, v) {
     const searching = Object.values(this.query()).some((part) => part !== "");
     if (this.lines.has(key)) this.put(key, v);
